@@ -1,0 +1,196 @@
+#ifndef COROD_TASK_RUNTIME_H
+#define COROD_TASK_RUNTIME_H
+/*
+ * The runtime: runs jobs as coroutine tasks with asyncio's order (language.md, "Rules of the
+ * loop"). It is pure: no descriptor, no clock, no SQL. Events come in through the calls below, time
+ * is a number they are given; what is to be done outside comes out through struct runtime_effects,
+ * what is to be stored through runtime_collect().
+ *
+ * Each job has a loop of its own: a ready FIFO, tasks, timers. Everything here is one thread's.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/lang/program.h"
+#include "daemon/lang/value.h"
+#include "proto/buf.h"
+#include "proto/err.h"
+
+struct runtime;
+struct job;
+struct leaf;
+
+enum task_state {
+    TASK_PENDING,   /* created, its first step not done */
+    TASK_READY,     /* has a step in the ready queue */
+    TASK_SUSPENDED, /* awaits something inside the job, or a timer */
+    TASK_RUNNING,   /* awaits a leaf that was launched */
+    TASK_SUCCEEDED,
+    TASK_FAILED,
+    TASK_CANCELLED,
+    TASK_LOST, /* failed with LostError */
+};
+const char *task_state_name(enum task_state s);
+
+enum job_end { JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED, JOB_LOST };
+
+/* What a leaf wants to run, evaluated. Values are the leaf's; NULL where the document says nothing.
+ */
+struct leaf_spec {
+    struct value *argv; /* list of strings or {"base64"} */
+    struct value *env;  /* object; null unsets */
+    struct value *cwd;  /* string */
+    struct value *stdin_data;
+    bool stderr_to_stdout;
+    bool check; /* a non-zero exit raises */
+    bool leftover_keep;
+    bool retry_lost;      /* on_lost: "retry" */
+    struct value *pool;   /* string */
+    int32_t priority;     /* of the job unless given */
+    uint32_t slots;       /* ≥ 1 */
+    struct value *limits; /* object or NULL */
+};
+
+enum leaf_state { LEAF_WANTED, LEAF_LAUNCHED, LEAF_ENDED };
+
+/*
+ * A command of a task. Made by the runtime when the task reaches it; belongs to the runtime; valid
+ * until runtime_leaf_ended() or effects->leaf_dropped() returns.
+ */
+struct leaf {
+    uint64_t job;
+    uint32_t task;
+    uint64_t
+        seq; /* order of wanting, ascending within the runtime's life and across restarts per job */
+    uint64_t attempt; /* number, 0 before the launch */
+    enum leaf_state state;
+    bool cancelled; /* its end is wanted */
+    struct leaf_spec spec;
+    void *user; /* the scheduler's */
+};
+
+/* How a leaf ended. Strings are bytes as the command wrote them, without its trailing newlines, at
+ * most 1 MiB. */
+struct leaf_outcome {
+    enum { LEAF_EXITED, LEAF_SIGNALED, LEAF_NOT_STARTED, LEAF_LOST } how;
+    int status;       /* exit status, signal number; 127 or 126 for NOT_STARTED */
+    const char *text; /* for NOT_STARTED and LOST: what happened */
+    const char *out, *err;
+    size_t out_len, err_len;
+    bool truncated;
+    double duration_s;
+};
+
+/* Called from inside runtime_* calls; must not call back into the runtime. Nothing of it may leave
+ * the daemon before the rows that runtime_collect() gives next are on disk. */
+struct runtime_effects {
+    void (*leaf_wanted)(void *arg, struct leaf *leaf);
+    /* The leaf's end is wanted. LEAF_WANTED: forget it, it is gone when this returns.
+     * LEAF_LAUNCHED: stop the command; runtime_leaf_ended() comes later as for any. */
+    void (*leaf_dropped)(void *arg, struct leaf *leaf);
+    /* A line of the job's output; seq counts from 1. */
+    void (*printed)(void *arg, uint64_t job, uint64_t seq, const char *text, size_t len);
+    /* A task's state changed in a way a watcher sees: created, launched, ended (not every
+     * suspension). */
+    void (*task_changed)(void *arg, uint64_t job, uint32_t task, enum task_state state);
+    /* The job is over. value or error (one is NULL) are borrowed. runtime_collect() still gives its
+     * last rows; the job is gone from the runtime after that. */
+    void (*job_ended)(void *arg, uint64_t job, enum job_end how, struct value *value,
+                      struct value *error);
+    /* An error nobody retrieved, or another diagnostic of the job: one line. */
+    void (*diagnostic)(void *arg, uint64_t job, const char *text);
+};
+
+struct runtime *runtime_new(const struct runtime_effects *effects, void *arg);
+void runtime_free(struct runtime *rt);
+
+/* Starts a job at time now_us; takes a reference to the program. First steps happen in
+ * runtime_tick(). */
+void runtime_start(struct runtime *rt, uint64_t job, struct program *program, int64_t now_us);
+
+/*
+ * Runs ready steps: completions, then due timers, then what is ready now; until nothing is ready at
+ * this time or about `budget` steps were made (a job's tick may be left half-done). True when work
+ * is left.
+ */
+bool runtime_tick(struct runtime *rt, int64_t now_us, unsigned budget);
+/* Time of the next timer, INT64_MAX when none. */
+int64_t runtime_next_us(const struct runtime *rt);
+
+/* The leaf got its slot and its launch is being recorded: its timeout starts to count. */
+void runtime_leaf_launched(struct runtime *rt, struct leaf *leaf, uint64_t attempt, int64_t now_us);
+/* The launched leaf's command has ended. */
+void runtime_leaf_ended(struct runtime *rt, struct leaf *leaf, const struct leaf_outcome *outcome);
+/* By attempt number among the live jobs' launched leaves; NULL when none. */
+struct leaf *runtime_leaf_find(struct runtime *rt, uint64_t attempt);
+
+/* Cancels the main task (clean-up runs). False when the job is not live. */
+bool runtime_cancel(struct runtime *rt, uint64_t job);
+
+/* What a live job looks like now, for job.tree. Called once a task in order of creation. */
+struct task_view {
+    uint32_t id, parent; /* parent 0: none */
+    char name[128];      /* name, or what it runs: `worker`, `run sha256sum …` */
+    enum task_state state;
+    int64_t created_us, finished_us; /* 0: not yet */
+    char awaits[160]; /* "sleep until …", "task 1.3", "run make", "gather of 8, 3 done"; "" when it
+                         runs */
+    uint64_t attempt;    /* of its current leaf, 0 */
+    struct value *error; /* borrowed, NULL */
+};
+bool runtime_view(struct runtime *rt, uint64_t job,
+                  void (*each)(void *arg, const struct task_view *v), void *arg);
+
+/*
+ * Rows changed since the last call, as they are now (a row changed ten times comes once). Called at
+ * a tick's boundary or between budgets.
+ */
+struct task_row {
+    uint64_t job;
+    uint32_t id, parent;
+    bool fresh;       /* was never collected before: the row is new */
+    const char *name; /* for history */
+    int64_t created_us;
+    const char *frame; /* binary, the runtime's own */
+    size_t frame_len;
+};
+struct task_end_row {
+    uint64_t job;
+    uint64_t seq; /* per job, ascending: order of completion */
+    uint32_t task;
+    enum task_state state;
+    int64_t finished_us;
+    const char *result; /* binary, the runtime's own: value or error */
+    size_t result_len;
+    const char *error; /* JSON text of the error for history, NULL when none */
+};
+struct runtime_sink {
+    void (*task)(void *arg, const struct task_row *row);
+    void (*task_end)(void *arg, const struct task_end_row *row);
+    /* The job's own part: counters, phase. */
+    void (*job)(void *arg, uint64_t job, const char *state, size_t len);
+};
+void runtime_collect(struct runtime *rt, const struct runtime_sink *sink, void *arg);
+
+/*
+ * Takes up a job from its rows. Feed: begin, then every task row (ascending id), then every end row
+ * (ascending seq), then finish. Leaves that were wanted are wanted again through
+ * effects->leaf_wanted in their old order, launched ones are found by runtime_leaf_find(). False
+ * with err when a row is damaged: the job is not taken up.
+ */
+struct job_loader;
+struct job_loader *runtime_load_begin(struct runtime *rt, uint64_t job, struct program *program,
+                                      const char *state, size_t len);
+bool runtime_load_task(struct job_loader *l, const struct task_row *row, struct err *err);
+bool runtime_load_end(struct job_loader *l, const struct task_end_row *row, struct err *err);
+/* Frees the loader in any case. */
+bool runtime_load_finish(struct job_loader *l, struct err *err);
+
+/* Bytes that the runtime holds, about; number of live tasks. */
+size_t runtime_live_tasks(const struct runtime *rt);
+
+/* The node kinds, for program_parse(). */
+const struct program_kinds *runtime_kinds(void);
+
+#endif
