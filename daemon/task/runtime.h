@@ -16,22 +16,11 @@
 #include "daemon/lang/value.h"
 #include "proto/buf.h"
 #include "proto/err.h"
+#include "proto/state.h"
 
 struct runtime;
 struct job;
 struct leaf;
-
-enum task_state {
-    TASK_PENDING,   /* created, its first step not done */
-    TASK_READY,     /* has a step in the ready queue */
-    TASK_SUSPENDED, /* awaits something inside the job, or a timer */
-    TASK_RUNNING,   /* awaits a leaf that was launched */
-    TASK_SUCCEEDED,
-    TASK_FAILED,
-    TASK_CANCELLED,
-    TASK_LOST, /* failed with LostError */
-};
-const char *task_state_name(enum task_state s);
 
 enum job_end { JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED, JOB_LOST };
 
