@@ -1,0 +1,376 @@
+#include "daemon/base/loop.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proto/log.h"
+#include "proto/mem.h"
+
+/*
+ * Deadlines are a heap over one timerfd on CLOCK_BOOTTIME, not libevent's timers: those run on
+ * CLOCK_MONOTONIC, which stands still while the machine is suspended.
+ */
+struct loop {
+    struct event_base *base;
+    bool stopping;
+    int timer_fd;
+    struct event timer_event;
+    struct timer **heap; /* earliest first; at equal deadlines the one started first */
+    size_t heap_len, heap_cap;
+    uint64_t timer_starts;
+    int64_t armed_us; /* what timer_fd is set to; 0: not set */
+    struct watched_signal *signals;
+};
+
+struct timer {
+    struct loop *loop;
+    void (*on_due)(void *arg);
+    void *arg;
+    int64_t deadline_us;
+    uint64_t seq;
+    size_t place; /* in the heap, + 1; 0: not started */
+};
+
+struct io {
+    struct event read, write;
+    unsigned want;
+    void (*on_ready)(void *arg, unsigned what);
+    void *arg;
+};
+
+struct wakeup {
+    struct event event;
+    int fd;
+    int rung; /* atomic: the descriptor was written and not yet seen by the loop */
+    void (*on_wakeup)(void *arg);
+    void *arg;
+};
+
+struct watched_signal {
+    struct watched_signal *next;
+    struct event event;
+    void (*on_signal)(void *arg, int signo);
+    void *arg;
+};
+
+static int64_t read_clock_us(clockid_t id)
+{
+    struct timespec ts;
+    if (clock_gettime(id, &ts) < 0)
+        fatal("clock_gettime: %s", strerror(errno));
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t clock_boot_us(void)
+{
+    return read_clock_us(CLOCK_BOOTTIME);
+}
+
+int64_t clock_real_us(void)
+{
+    return read_clock_us(CLOCK_REALTIME);
+}
+
+static void add_event(struct event *e)
+{
+    if (event_add(e, NULL) < 0)
+        fatal("the event loop cannot watch descriptor %d: %s", (int)event_get_fd(e),
+              strerror(errno));
+}
+
+static bool is_before(const struct timer *a, const struct timer *b)
+{
+    return a->deadline_us != b->deadline_us ? a->deadline_us < b->deadline_us : a->seq < b->seq;
+}
+
+static void heap_put(struct loop *l, size_t i, struct timer *t)
+{
+    l->heap[i] = t;
+    t->place = i + 1;
+}
+
+/* Moves t, whose place is the free place i, to where it belongs. */
+static void heap_settle(struct loop *l, size_t i, struct timer *t)
+{
+    for (; i > 0 && is_before(t, l->heap[(i - 1) / 2]); i = (i - 1) / 2)
+        heap_put(l, i, l->heap[(i - 1) / 2]);
+    for (;;) {
+        size_t child = 2 * i + 1;
+        if (child + 1 < l->heap_len && is_before(l->heap[child + 1], l->heap[child]))
+            child++;
+        if (child >= l->heap_len || !is_before(l->heap[child], t))
+            break;
+        heap_put(l, i, l->heap[child]);
+        i = child;
+    }
+    heap_put(l, i, t);
+}
+
+struct timer *timer_new(struct loop *l, void (*on_due)(void *arg), void *arg)
+{
+    struct timer *t = xcalloc(1, sizeof *t);
+    t->loop = l;
+    t->on_due = on_due;
+    t->arg = arg;
+    return t;
+}
+
+void timer_start(struct timer *t, int64_t delay_us)
+{
+    struct loop *l = t->loop;
+    if (__builtin_add_overflow(clock_boot_us(), delay_us > 0 ? delay_us : 0, &t->deadline_us))
+        t->deadline_us = INT64_MAX;
+    t->seq = ++l->timer_starts;
+    size_t i = t->place - 1;
+    if (!t->place) {
+        l->heap = xgrow(l->heap, &l->heap_cap, l->heap_len + 1, sizeof(struct timer *));
+        i = l->heap_len++;
+        l->heap[i] = t;
+    }
+    heap_settle(l, i, t);
+}
+
+void timer_stop(struct timer *t)
+{
+    if (!t->place)
+        return;
+    struct loop *l = t->loop;
+    size_t i = t->place - 1;
+    struct timer *last = l->heap[--l->heap_len];
+    t->place = 0;
+    if (last != t)
+        heap_settle(l, i, last);
+}
+
+void timer_free(struct timer *t)
+{
+    if (!t)
+        return;
+    timer_stop(t);
+    free(t);
+}
+
+/* Sets the timerfd to the earliest deadline. A deadline that moved away is left to fire for
+ * nothing. */
+static void arm_timers(struct loop *l)
+{
+    if (!l->heap_len || (l->armed_us && l->armed_us <= l->heap[0]->deadline_us))
+        return;
+    int64_t at_us = l->heap[0]->deadline_us;
+    struct itimerspec when = {
+        .it_value = {.tv_sec = (time_t)(at_us / 1000000), .tv_nsec = (at_us % 1000000) * 1000}};
+    if (timerfd_settime(l->timer_fd, TFD_TIMER_ABSTIME, &when, NULL) < 0)
+        fatal("timerfd_settime: %s", strerror(errno));
+    l->armed_us = at_us;
+}
+
+static void on_timer_fd(evutil_socket_t fd, short what, void *arg)
+{
+    struct loop *l = arg;
+    uint64_t count;
+    (void)what;
+    if (read(fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        fatal("read of a timerfd: %s", strerror(errno));
+    l->armed_us = 0;
+    /* A timer that a callback starts waits for the next turn, so that none can hold the loop. */
+    uint64_t newest = l->timer_starts;
+    int64_t now_us = clock_boot_us();
+    while (l->heap_len && l->heap[0]->deadline_us <= now_us && l->heap[0]->seq <= newest) {
+        struct timer *t = l->heap[0];
+        timer_stop(t);
+        t->on_due(t->arg);
+    }
+}
+
+static void on_libevent_log(int severity, const char *text)
+{
+    if (severity >= EVENT_LOG_WARN)
+        log_warning("libevent: %s", text);
+}
+
+static struct event_base *new_base(void)
+{
+    struct event_config *c = event_config_new();
+    if (!c)
+        return NULL;
+    event_config_set_flag(c, EVENT_BASE_FLAG_NOLOCK);
+    event_config_set_flag(c, EVENT_BASE_FLAG_IGNORE_ENV);
+    struct event_base *base = event_base_new_with_config(c);
+    event_config_free(c);
+    return base;
+}
+
+struct loop *loop_new(struct err *err)
+{
+    event_set_log_callback(on_libevent_log);
+    int fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (fd < 0) {
+        err_errno(err, "timerfd_create");
+        return NULL;
+    }
+    struct event_base *base = new_base();
+    if (!base) {
+        err_errno(err, "cannot create the event loop");
+        close_fd(fd);
+        return NULL;
+    }
+    struct loop *l = xcalloc(1, sizeof *l);
+    l->base = base;
+    l->timer_fd = fd;
+    event_assign(&l->timer_event, base, fd, EV_READ | EV_PERSIST, on_timer_fd, l);
+    add_event(&l->timer_event);
+    return l;
+}
+
+void loop_free(struct loop *l)
+{
+    if (!l)
+        return;
+    for (struct watched_signal *s = l->signals, *next; s; s = next) {
+        next = s->next;
+        event_del(&s->event);
+        free(s);
+    }
+    event_del(&l->timer_event);
+    event_base_free(l->base);
+    close_fd(l->timer_fd);
+    free(l->heap);
+    free(l);
+}
+
+void loop_run(struct loop *l, bool (*on_turn)(void *arg), void *arg)
+{
+    bool more = false;
+    while (!l->stopping) {
+        arm_timers(l);
+        if (event_base_loop(l->base, EVLOOP_ONCE | (more ? EVLOOP_NONBLOCK : 0)) < 0)
+            fatal("the event loop failed: %s", strerror(errno));
+        more = on_turn && on_turn(arg);
+    }
+    l->stopping = false;
+}
+
+void loop_stop(struct loop *l)
+{
+    l->stopping = true;
+}
+
+static void on_io(evutil_socket_t fd, short what, void *arg)
+{
+    struct io *io = arg;
+    (void)fd;
+    io->on_ready(io->arg, what & EV_READ ? IO_READ : IO_WRITE);
+}
+
+struct io *io_new(struct loop *l, int fd, unsigned want, void (*on_ready)(void *arg, unsigned what),
+                  void *arg)
+{
+    struct io *io = xcalloc(1, sizeof *io);
+    io->on_ready = on_ready;
+    io->arg = arg;
+    /* Two events, so that a change of one direction is one epoll_ctl. */
+    event_assign(&io->read, l->base, fd, EV_READ | EV_PERSIST, on_io, io);
+    event_assign(&io->write, l->base, fd, EV_WRITE | EV_PERSIST, on_io, io);
+    io_want(io, want);
+    return io;
+}
+
+static void switch_event(struct event *e, bool was, bool is)
+{
+    if (is && !was)
+        add_event(e);
+    else if (was && !is)
+        event_del(e);
+}
+
+void io_want(struct io *io, unsigned want)
+{
+    unsigned was = io->want;
+    io->want = want;
+    switch_event(&io->read, was & IO_READ, want & IO_READ);
+    switch_event(&io->write, was & IO_WRITE, want & IO_WRITE);
+}
+
+void io_free(struct io *io)
+{
+    if (!io)
+        return;
+    io_want(io, 0);
+    free(io);
+}
+
+static void on_bell(evutil_socket_t fd, short what, void *arg)
+{
+    struct wakeup *w = arg;
+    uint64_t count;
+    (void)what;
+    if (read(fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        fatal("read of an eventfd: %s", strerror(errno));
+    /* Cleared before the call: who rings from here on writes again; who rang before is seen by it.
+     */
+    __atomic_exchange_n(&w->rung, 0, __ATOMIC_ACQ_REL);
+    w->on_wakeup(w->arg);
+}
+
+struct wakeup *wakeup_new(struct loop *l, void (*on_wakeup)(void *arg), void *arg, struct err *err)
+{
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (fd < 0) {
+        err_errno(err, "eventfd");
+        return NULL;
+    }
+    struct wakeup *w = xcalloc(1, sizeof *w);
+    w->fd = fd;
+    w->on_wakeup = on_wakeup;
+    w->arg = arg;
+    event_assign(&w->event, l->base, fd, EV_READ | EV_PERSIST, on_bell, w);
+    add_event(&w->event);
+    return w;
+}
+
+void wakeup_send(struct wakeup *w)
+{
+    if (__atomic_exchange_n(&w->rung, 1, __ATOMIC_ACQ_REL))
+        return;
+    uint64_t one = 1;
+    if (write(w->fd, &one, sizeof one) < 0)
+        fatal("write to an eventfd: %s", strerror(errno));
+}
+
+void wakeup_free(struct wakeup *w)
+{
+    if (!w)
+        return;
+    event_del(&w->event);
+    close_fd(w->fd);
+    free(w);
+}
+
+static void on_signal_event(evutil_socket_t signo, short what, void *arg)
+{
+    struct watched_signal *s = arg;
+    (void)what;
+    s->on_signal(s->arg, (int)signo);
+}
+
+bool loop_on_signal(struct loop *l, int signo, void (*on_signal)(void *arg, int signo), void *arg,
+                    struct err *err)
+{
+    struct watched_signal *s = xcalloc(1, sizeof *s);
+    s->on_signal = on_signal;
+    s->arg = arg;
+    event_assign(&s->event, l->base, signo, EV_SIGNAL | EV_PERSIST, on_signal_event, s);
+    if (event_add(&s->event, NULL) < 0) {
+        free(s);
+        return err_errno(err, "cannot watch for signal %d", signo);
+    }
+    s->next = l->signals;
+    l->signals = s;
+    return true;
+}
