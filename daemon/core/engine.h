@@ -1,0 +1,133 @@
+#ifndef COROD_CORE_ENGINE_H
+#define COROD_CORE_ENGINE_H
+/*
+ * The engine: where runtime, pools, store and executor meet. It keeps the rule of the tick: what
+ * happened is taken in, the runtime runs, what changed is committed, and only then anything leaves
+ * the daemon. All calls are the loop's thread's.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/base/loop.h"
+#include "daemon/config.h"
+#include "daemon/lang/program.h"
+#include "daemon/store/store.h"
+#include "daemon/task/runtime.h"
+#include "proto/err.h"
+#include "proto/state.h"
+
+enum event_type {
+#define EVENT(name, text, help) EVENT_##name,
+#include "daemon/core/event.def"
+#undef EVENT
+    EVENT_COUNT
+};
+const char *event_type_name(enum event_type t);
+
+/* Borrowed for the call. Delivered after the commit that it depends on. */
+struct event {
+    uint64_t seq;  /* ascending for ever; below 2^53 */
+    int64_t at_us; /* wall clock */
+    enum event_type type;
+    uint64_t job;
+    uint32_t uid;     /* the job's owner */
+    uint32_t task;    /* of TASK_STATE, ATTEMPT_*; else 0 */
+    int state;        /* enum job_state or enum task_state of *_STATE */
+    uint64_t n;       /* OUTPUT: seq of the line; ATTEMPT_*: its number */
+    const char *text; /* OUTPUT, DIAGNOSTIC; the job's name of JOB_CREATED; NULL */
+    size_t len;
+};
+
+struct engine;
+
+/* Opens the store, recovers, connects to the executor. on_event is the one observer. */
+struct engine *engine_new(struct loop *l, const struct config *config,
+                          void (*on_event)(void *arg, const struct event *e), void *arg,
+                          struct err *err);
+/* Commits what is pending, closes the store. Commands go on. */
+void engine_free(struct engine *e);
+/* The turn hook for loop_run(). */
+bool engine_turn(void *engine);
+struct store *engine_store(struct engine *e);
+
+/* Calls fn(arg) when all that has happened so far is on disk (at once when it is). The one way to
+ * reply. */
+void engine_after_commit(struct engine *e, void (*fn)(void *arg), void *arg);
+
+struct submission {
+    uint32_t uid, gid;
+    const char *text; /* the job document: JSON */
+    size_t len;
+    const char *key;   /* or NULL; a document's own key counts when this is NULL */
+    const char *cwd;   /* the client's; the document's wins */
+    struct value *env; /* object of strings, the client's; borrowed; NULL: empty */
+    int umask;         /* -1: 022 */
+};
+struct submitted {
+    uint64_t id;
+    enum job_state state;
+    bool existing;
+};
+/*
+ * Checks and accepts a job. on_done comes once, after the commit (or with err: code of
+ * proto/errors.def, mistakes for an invalid job). Everything in s is copied. Big documents are
+ * parsed on a worker thread.
+ */
+void engine_submit(struct engine *e, const struct submission *s,
+                   void (*on_done)(void *arg, const struct submitted *r,
+                                   const struct mistakes *errors, const struct err *err),
+                   void *arg);
+/* Only checks. errors and warnings are borrowed. */
+void engine_check(struct engine *e, const char *text, size_t len,
+                  void (*on_done)(void *arg, const struct mistakes *errors,
+                                  const struct mistakes *warnings),
+                  void *arg);
+
+/* A live job, as it is in memory (a reply that shows it waits for engine_after_commit). Borrowed
+ * strings. */
+struct live_job {
+    uint64_t id;
+    uint32_t uid;
+    enum job_state state;
+    const char *name, *pool;
+    int64_t created_us, started_us;
+};
+bool engine_live_job(struct engine *e, uint64_t id, struct live_job *ret);
+/* Each live job in ascending order of id. */
+void engine_each_live(struct engine *e, void (*each)(void *arg, const struct live_job *j),
+                      void *arg);
+/* The live task tree; false when the job is not live. */
+bool engine_view(struct engine *e, uint64_t id, void (*each)(void *arg, const struct task_view *v),
+                 void *arg);
+/* Cancels (clean-up runs). False when it is not live. */
+bool engine_cancel(struct engine *e, uint64_t id);
+
+struct pool_view {
+    const char *name;
+    uint32_t slots, taken;
+    size_t waiting;
+};
+void engine_each_pool(struct engine *e, void (*each)(void *arg, const struct pool_view *p),
+                      void *arg);
+/* Creates or changes a pool (1 … 100,000 slots; name: letters, digits, - _ . up to 64). */
+bool engine_pool_set(struct engine *e, const char *name, uint32_t slots, struct err *err);
+
+/* Asks the attempt's monitor to write its output so far to the log. */
+void engine_flush_output(struct engine *e, uint64_t attempt);
+/* Directory of the log files (executor's state), for run/outlog.h. */
+const char *engine_log_dir(const struct engine *e);
+
+/* No new job is accepted (ERR_DRAINING); running ones go on. */
+void engine_drain(struct engine *e);
+
+struct engine_stats {
+    size_t live_jobs, live_tasks, running_commands;
+    bool executor_up, storage_ok, draining;
+    char trouble[256];  /* why storage or executor is not all right; "" */
+    int64_t started_us; /* the daemon's start, wall clock */
+    struct store_stats store;
+};
+void engine_get_stats(struct engine *e, struct engine_stats *ret);
+
+#endif
