@@ -15,14 +15,15 @@
 #include "proto/buf.h"
 #include "proto/err.h"
 
-#define EXEC_PROTOCOL_VERSION   1
-#define EXEC_FRAME_HEADER       5                   /* u32 length, u8 type */
-#define EXEC_FRAME_MAX_BYTES    (17u * 1024 * 1024) /* of type and payload */
-#define EXEC_OUTPUT_MAX_BYTES   (16u * 1024) /* of framed output that an end carries itself */
-#define EXEC_LOG_CAP_BYTES      (64ull * 1024 * 1024) /* the usual cap of an attempt's log */
-#define EXEC_GRACE_MS           10000                 /* the usual time from SIGTERM to SIGKILL */
-#define EXEC_SPOOL_WINDOW_BYTES (1024u * 1024) /* the usual read-ahead of an attempt with credit   \
-                                                */
+#define EXEC_PROTOCOL_VERSION 1
+#define EXEC_FRAME_HEADER     5                   /* u32 length, u8 type */
+#define EXEC_FRAME_MAX_BYTES  (17u * 1024 * 1024) /* of type and payload */
+#define EXEC_OUTPUT_MAX_BYTES (16u * 1024)        /* of framed output that an end carries itself */
+#define EXEC_LOG_CAP_BYTES    (64ull * 1024 * 1024) /* the usual cap of an attempt's log */
+#define EXEC_GRACE_MS         10000                 /* the usual time from SIGTERM to SIGKILL */
+#define EXEC_SPOOL_WINDOW_BYTES                                                                    \
+    (1024u * 1024) /* the usual read-ahead of an attempt with credit                               \
+                    */
 
 /* Both directions. Numbers are wire values and stay. */
 #define EXEC_MESSAGES(X)                                                                           \
@@ -106,10 +107,9 @@ struct exec_end {
     uint64_t log_lost;  /* bytes that could not be written to the log */
 };
 
-/* Appends a whole frame. */
+/* Each appends a whole frame; its row of EXEC_MESSAGES says what is in it. */
 void exec_put_start(struct buf *b, const struct exec_start *start);
 void exec_put_end(struct buf *b, const struct exec_end *end);
-/* `u64 number` and what the message's row says: pass what it has, 0 otherwise. */
 void exec_put_number(struct buf *b, enum exec_message type, uint64_t number);
 void exec_put_stop(struct buf *b, uint64_t number, uint32_t grace_ms);
 void exec_put_resolve(struct buf *b, uint64_t number, bool same_boot);
@@ -118,17 +118,18 @@ void exec_put_pause(struct buf *b, uint64_t number, bool paused);
 void exec_put_started(struct buf *b, uint64_t number, int64_t pid, int64_t started_us);
 void exec_put_state(struct buf *b, uint64_t number, enum exec_state state);
 void exec_put_notice(struct buf *b, uint64_t number, const char *text);
+void exec_put_frame(struct buf *b, enum exec_message type, const void *payload, size_t len);
 
 /* The daemon's HELLO; `open` holds n_open put_u64 numbers. */
 void exec_put_hello(struct buf *b, uint64_t highest, const void *open, size_t n_open);
 /* The executor's HELLO; boot_id as in /proc/sys/kernel/random/boot_id. */
 void exec_put_hello_back(struct buf *b, uint64_t highest, const char *boot_id);
 
-/* Payloads alone, for records that hold the same (the journal's E is an END's payload). */
+/* An END's payload alone: what the journal's end record holds too. */
 void exec_put_end_body(struct buf *b, const struct exec_end *end);
 
 struct exec_frame {
-    enum exec_message type;
+    enum exec_message type; /* as it came: may be none of ours */
     const char *payload;
     size_t len;
 };
@@ -140,13 +141,23 @@ struct exec_frame {
 ssize_t exec_frame_parse(const void *data, size_t len, struct exec_frame *ret, struct err *err);
 
 /*
- * Decode a payload; false and *err when it is malformed. exec_get_start allocates the pointer
- * arrays in one block that the caller frees through exec_start_release(); env has room for one more
- * entry.
+ * Decode a payload; false and *err when it is malformed. exec_get_start allocates its arrays in one
+ * block that the caller frees through exec_start_release(); env has room for one more entry.
  */
 bool exec_get_start(const void *payload, size_t len, struct exec_start *ret, struct err *err);
 void exec_start_release(struct exec_start *start);
 bool exec_get_end(const void *payload, size_t len, struct exec_end *ret, struct err *err);
+
+struct exec_hello {
+    uint64_t highest;
+    const char *open; /* n_open numbers, as put_u64 writes them */
+    size_t n_open;
+};
+/* Both refuse another protocol version with a text that names both. */
+bool exec_get_hello(const void *payload, size_t len, struct exec_hello *ret, struct err *err);
+bool exec_get_hello_back(const void *payload, size_t len, uint64_t *highest, const char **boot_id,
+                         struct err *err);
+bool exec_get_notice(const void *payload, size_t len, uint64_t *number, const char **text);
 
 /* The first field of every START, END and STATE: its number; 0 when the payload is too short. */
 uint64_t exec_peek_number(const void *payload, size_t len);
