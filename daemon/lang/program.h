@@ -73,11 +73,16 @@ extern const struct field_type
     field_name; /* uint32_t: the atom of a variable name, 0 when absent */
 extern const struct field_type
     field_function; /* const struct function *: the name of a definition, resolved */
-extern const struct field_type field_bindings; /* struct bindings: {name: value, …} in order */
-extern const struct field_type field_items;    /* struct items: what gather takes */
-extern const struct field_type field_source;   /* struct source: what `in` takes */
-extern const struct field_type field_handlers; /* struct handlers: `except` */
-extern const struct field_type field_null;     /* nothing: the key's value must be null or {} */
+extern const struct field_type field_bindings;    /* struct bindings: {name: value, …} in order */
+extern const struct field_type field_items;       /* struct items: what gather takes */
+extern const struct field_type field_source;      /* struct source: what `in` takes */
+extern const struct field_type field_handlers;    /* struct handlers: `except` */
+extern const struct field_type field_items_named; /* the same, or an object of name: node */
+extern const struct field_type field_operand; /* struct operand: what await, shield, wait take */
+extern const struct field_type field_text;    /* char *: a string taken as it is, no ${…} */
+extern const struct field_type field_script;  /* char *: the same; warns where ${x} in it looks as
+                                                 if the variable x were meant */
+extern const struct field_type field_null;    /* nothing: the key's value must be null or {} */
 
 struct binding {
     uint32_t name; /* atom */
@@ -108,6 +113,13 @@ struct items {
     uint32_t var; /* atom; 0: not a comprehension */
     struct source source;
     struct node *body;
+};
+
+/* `await: x`. A list's items are nodes or handles; else it is list.all[0] alone. "${tasks}" may
+ * still evaluate to a list. */
+struct operand {
+    struct items list;
+    bool is_list; /* it was written as [ … ] */
 };
 
 struct handler {
@@ -232,5 +244,11 @@ struct expr *parser_expr(struct parser *p, const json_t *json);
 struct expr *parser_logic(struct parser *p, const json_t *json);
 struct node *parser_node(struct parser *p, const json_t *json);
 uint32_t parser_atom(struct parser *p, const char *name); /* interns */
+/* The variable that the JSON string names, marked as bound here (a `for`'s name, say); 0 and a
+ * complaint when it is no name. */
+uint32_t parser_binding(struct parser *p, const json_t *json);
+/* For field types of one word out of a few: the word's place in words (NULL-terminated), or -1
+ * and a complaint that says what is allowed. */
+int parser_choice(struct parser *p, const json_t *json, const char *const *words);
 
 #endif

@@ -64,6 +64,9 @@ struct value *value_string(const char *s, size_t len); /* must be UTF-8; may hol
 struct value *value_text(const char *s);               /* the same, NUL-terminated */
 /* Bytes that may not be UTF-8: a string where they are, else {"base64": "…"}. */
 struct value *value_from_bytes(const void *p, size_t len);
+/* The other way: appends the bytes of a string or of {"base64": "…"}. False, out as it was, when v
+ * is neither. */
+bool value_to_bytes(const struct value *v, struct buf *out);
 struct value *value_handle(const struct handle_class *c, void *object, uint64_t id);
 
 /* Takes over the references of items[0..n) (not the array). NULL when too deep or too large: the
@@ -74,10 +77,10 @@ struct value_member {
     struct value *value;
 };
 /* Takes over all references. A key that comes again replaces the value at its first place. NULL as
- * above. */
+ * above. O(n log n). */
 struct value *value_object(const struct value_member *members, size_t n);
 /* The object with that member set (or added at the end): a new value; old and v keep their owners.
- */
+ * NULL when too deep or too large. O(n). */
 struct value *value_with(struct value *object, const char *key, struct value *v);
 
 enum value_type value_type(const struct value *v);
@@ -94,6 +97,8 @@ const struct value_member *value_member(const struct value *v,
                                         size_t i); /* borrowed; NULL beyond the end */
 struct value *value_find(const struct value *v,
                          const char *key); /* borrowed; NULL when absent; O(log n) */
+struct value *value_find_bytes(const struct value *v, const char *key,
+                               size_t len); /* the same, for keys that may hold NUL bytes */
 const struct handle_class *value_handle_class(const struct value *v); /* NULL unless HANDLE */
 void *value_handle_object(const struct value *v);
 uint64_t value_handle_id(const struct value *v);

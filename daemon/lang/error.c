@@ -1,0 +1,72 @@
+#include <stdarg.h>
+#include <string.h>
+
+#include "daemon/lang/utf8.h"
+#include "daemon/lang/value.h"
+#include "proto/mem.h"
+
+/* What comes from outside (a path, a program's words) may be cut or no UTF-8 at all. */
+static struct value *message_value(const char *message)
+{
+    size_t len = strlen(message);
+    if (utf8_valid(message, len))
+        return value_string(message, len);
+    cleanup_free char *ascii = xstrndup(message, len);
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)ascii[i] >= 0x80)
+            ascii[i] = '?';
+    return value_string(ascii, len);
+}
+
+struct value *error_make(const char *type, const char *message, struct value *data,
+                         struct value *cause)
+{
+    struct value_member m[4] = {{value_text("type"), value_text(type)},
+                                {value_text("message"), message_value(message)}};
+    size_t n = 2;
+    if (data)
+        m[n++] = (struct value_member){value_text("data"), value_ref(data)};
+    if (cause)
+        m[n++] = (struct value_member){value_text("cause"), value_ref(cause)};
+    struct value *error = value_object(m, n);
+    /* Data and cause may take it beyond the limits; an error must exist all the same. */
+    return error ? error : error_make(type, message, NULL, NULL);
+}
+
+struct value *error_new(const char *type, const char *format, ...)
+{
+    struct buf text = {0};
+    va_list ap;
+    va_start(ap, format);
+    buf_vprintf(&text, format, ap);
+    va_end(ap);
+    struct value *error = error_make(type, buf_cstr(&text), NULL, NULL);
+    buf_release(&text);
+    return error;
+}
+
+static const char *member_text(const struct value *error, const char *key)
+{
+    const struct value *v = value_find(error, key);
+    return v ? value_get_string(v, NULL) : "";
+}
+
+const char *error_type(const struct value *error)
+{
+    return member_text(error, "type");
+}
+
+const char *error_message(const struct value *error)
+{
+    return member_text(error, "message");
+}
+
+bool error_matches(const struct value *error, const char *type)
+{
+    if (strcmp(type, "BaseException") == 0)
+        return true;
+    const char *actual = error_type(error);
+    if (strcmp(type, "Exception") == 0)
+        return strcmp(actual, "CancelledError") != 0;
+    return strcmp(type, actual) == 0;
+}

@@ -1,0 +1,426 @@
+#include "daemon/lang/value.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "proto/log.h"
+#include "proto/mem.h"
+
+/* The common head; what follows depends on the type. */
+struct value {
+    uint32_t refs;
+    uint8_t type;
+    uint8_t depth;
+};
+struct number {
+    struct value head;
+    union {
+        int64_t i;
+        double d;
+    };
+};
+struct string {
+    struct value head;
+    uint32_t len;
+    char s[];
+};
+struct list {
+    struct value head;
+    uint32_t n, bytes;
+    struct value *items[];
+};
+/* With more than INDEX_FROM members, n positions in the order of the keys follow the members. */
+struct object {
+    struct value head;
+    uint32_t n, bytes;
+    struct value_member members[];
+};
+struct handle {
+    struct value head;
+    const struct handle_class *class;
+    void *object;
+    uint64_t id;
+};
+
+enum { INDEX_FROM = 8 };
+
+/* Values that are never counted nor freed: they may be used by several threads. */
+#define IMMORTAL UINT32_MAX
+static struct value the_null = {IMMORTAL, VALUE_NULL, 0};
+static struct value the_true = {IMMORTAL, VALUE_BOOL, 0};
+static struct value the_false = {IMMORTAL, VALUE_BOOL, 0};
+
+#define AS(kind, v)       ((struct kind *)(void *)(v))
+#define AS_CONST(kind, v) ((const struct kind *)(const void *)(v))
+
+struct value *value_ref(struct value *v)
+{
+    if (v->refs != IMMORTAL)
+        v->refs++;
+    return v;
+}
+
+/* Goes down at most VALUE_MAX_DEPTH levels: deeper values are never made. */
+void value_unref(struct value *v)
+{
+    if (!v || v->refs == IMMORTAL || --v->refs > 0)
+        return;
+    if (v->type == VALUE_LIST) {
+        struct list *l = AS(list, v);
+        for (uint32_t i = 0; i < l->n; i++)
+            value_unref(l->items[i]);
+    } else if (v->type == VALUE_OBJECT) {
+        struct object *o = AS(object, v);
+        for (uint32_t i = 0; i < o->n; i++) {
+            value_unref(o->members[i].key);
+            value_unref(o->members[i].value);
+        }
+    } else if (v->type == VALUE_HANDLE) {
+        struct handle *h = AS(handle, v);
+        h->class->release(h->object);
+    }
+    free(v);
+}
+
+static void *value_new(enum value_type type, size_t size)
+{
+    struct value *v = xmalloc(size);
+    *v = (struct value){1, (uint8_t)type, 0};
+    return v;
+}
+
+struct value *value_null(void)
+{
+    return &the_null;
+}
+
+struct value *value_bool(bool b)
+{
+    return b ? &the_true : &the_false;
+}
+
+struct value *value_int(int64_t i)
+{
+    struct number *n = value_new(VALUE_INT, sizeof *n);
+    n->i = i;
+    return &n->head;
+}
+
+struct value *value_real(double d)
+{
+    if (!isfinite(d))
+        return &the_null;
+    struct number *n = value_new(VALUE_REAL, sizeof *n);
+    n->d = d;
+    return &n->head;
+}
+
+struct value *value_string(const char *s, size_t len)
+{
+    if (len >= UINT32_MAX)
+        fatal("a string of %zu bytes", len);
+    struct string *str = value_new(VALUE_STRING, sizeof *str + len + 1);
+    str->len = (uint32_t)len;
+    if (len > 0)
+        memcpy(str->s, s, len);
+    str->s[len] = '\0';
+    return &str->head;
+}
+
+struct value *value_text(const char *s)
+{
+    return value_string(s, strlen(s));
+}
+
+struct value *value_handle(const struct handle_class *c, void *object, uint64_t id)
+{
+    struct handle *h = value_new(VALUE_HANDLE, sizeof *h);
+    h->class = c;
+    h->object = object;
+    h->id = id;
+    return &h->head;
+}
+
+struct value *value_list(struct value *const *items, size_t n)
+{
+    size_t bytes = sizeof(struct list) + n * sizeof *items;
+    unsigned depth = 0;
+    for (size_t i = 0; i < n; i++) {
+        bytes += value_bytes(items[i]);
+        depth = items[i]->depth > depth ? items[i]->depth : depth;
+    }
+    if (bytes > VALUE_MAX_BYTES || depth >= VALUE_MAX_DEPTH) {
+        for (size_t i = 0; i < n; i++)
+            value_unref(items[i]);
+        return NULL;
+    }
+    struct list *l = value_new(VALUE_LIST, sizeof *l + n * sizeof *items);
+    l->n = (uint32_t)n;
+    l->bytes = (uint32_t)bytes;
+    l->head.depth = (uint8_t)(depth + 1);
+    if (n > 0)
+        memcpy(l->items, items, n * sizeof *items);
+    return &l->head;
+}
+
+static int compare_key(const struct value *key, const char *s, size_t len)
+{
+    const struct string *k = AS_CONST(string, key);
+    int c = memcmp(k->s, s, k->len < len ? k->len : len);
+    return c ? c : (k->len > len) - (k->len < len);
+}
+
+static int compare_members(const void *a, const void *b, void *members)
+{
+    const uint32_t *i = a, *j = b;
+    const struct value_member *m = members;
+    const struct string *k = AS_CONST(string, m[*j].key);
+    int c = compare_key(m[*i].key, k->s, k->len);
+    return c ? c : (*i > *j) - (*i < *j);
+}
+
+static uint32_t *object_index(struct object *o)
+{
+    return (uint32_t *)(void *)(o->members + o->n);
+}
+
+static void sort_index(uint32_t *index, struct value_member *members, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        index[i] = i;
+    qsort_r(index, n, sizeof *index, compare_members, members);
+}
+
+/* Of members with equal keys the first keeps its place and gets the last one's value; the others
+ * get a NULL key. True when there were any. index is sorted. */
+static bool merge_equal_keys(struct value_member *m, const uint32_t *index, uint32_t n)
+{
+    bool any = false;
+    for (uint32_t i = 0, first = 0; i + 1 < n; i++) {
+        const struct string *k = AS_CONST(string, m[index[first]].key);
+        struct value_member *next = &m[index[i + 1]];
+        if (compare_key(next->key, k->s, k->len) != 0) {
+            first = i + 1;
+            continue;
+        }
+        value_unref(m[index[first]].value);
+        m[index[first]].value = next->value;
+        value_unref(next->key);
+        next->key = NULL;
+        any = true;
+    }
+    return any;
+}
+
+static void release_members(const struct value_member *m, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        value_unref(m[i].key);
+        value_unref(m[i].value);
+    }
+}
+
+/* Fills in count, size and depth; NULL (and all is released) when beyond the limits. */
+static struct value *object_finish(struct object *o, uint32_t n)
+{
+    size_t bytes = sizeof *o + n * sizeof *o->members;
+    unsigned depth = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct value *v = o->members[i].value;
+        bytes += value_bytes(o->members[i].key) + value_bytes(v);
+        depth = v->depth > depth ? v->depth : depth;
+    }
+    if (bytes > VALUE_MAX_BYTES || depth >= VALUE_MAX_DEPTH) {
+        release_members(o->members, n);
+        free(o);
+        return NULL;
+    }
+    o->n = n;
+    o->bytes = (uint32_t)bytes;
+    o->head.depth = (uint8_t)(depth + 1);
+    if (n > INDEX_FROM)
+        sort_index(object_index(o), o->members, n);
+    return &o->head;
+}
+
+struct value *value_object(const struct value_member *members, size_t n)
+{
+    if (n > VALUE_MAX_BYTES / sizeof *members) {
+        release_members(members, n);
+        return NULL;
+    }
+    uint32_t count = (uint32_t)n, kept = 0;
+    struct object *o =
+        value_new(VALUE_OBJECT, sizeof *o + n * (sizeof *members + sizeof(uint32_t)));
+    if (n > 0)
+        memcpy(o->members, members, n * sizeof *members);
+    o->n = count;
+    uint32_t *index = object_index(o);
+    sort_index(index, o->members, count);
+    if (!merge_equal_keys(o->members, index, count))
+        return object_finish(o, count);
+    for (uint32_t i = 0; i < count; i++)
+        if (o->members[i].key)
+            o->members[kept++] = o->members[i];
+    return object_finish(o, kept);
+}
+
+struct value *value_with(struct value *object, const char *key, struct value *v)
+{
+    const struct object *o = AS_CONST(object, object);
+    size_t n = o->n;
+    cleanup_free struct value_member *m = xmalloc((n + 1) * sizeof *m);
+    for (size_t i = 0; i < n; i++)
+        m[i] = (struct value_member){value_ref(o->members[i].key), value_ref(o->members[i].value)};
+    m[n] = (struct value_member){value_text(key), value_ref(v)};
+    return value_object(m, n + 1);
+}
+
+enum value_type value_type(const struct value *v)
+{
+    return (enum value_type)v->type;
+}
+
+const char *value_type_name(const struct value *v)
+{
+    switch (value_type(v)) {
+    case VALUE_NULL:
+        return "null";
+    case VALUE_BOOL:
+        return value_is_true(v) ? "true" : "false";
+    case VALUE_INT:
+    case VALUE_REAL:
+        return "a number";
+    case VALUE_STRING:
+        return "a string";
+    case VALUE_LIST:
+        return "a list";
+    case VALUE_OBJECT:
+        return "an object";
+    case VALUE_HANDLE:
+        return value_handle_class(v)->kind;
+    }
+    return "?";
+}
+
+bool value_is_true(const struct value *v)
+{
+    return v == &the_true;
+}
+
+int64_t value_get_int(const struct value *v)
+{
+    return v->type == VALUE_INT ? AS_CONST(number, v)->i : 0;
+}
+
+double value_get_number(const struct value *v)
+{
+    if (v->type == VALUE_REAL)
+        return AS_CONST(number, v)->d;
+    return (double)value_get_int(v);
+}
+
+bool value_is_number(const struct value *v)
+{
+    return v->type == VALUE_INT || v->type == VALUE_REAL;
+}
+
+const char *value_get_string(const struct value *v, size_t *len)
+{
+    bool is = v->type == VALUE_STRING;
+    if (len)
+        *len = is ? AS_CONST(string, v)->len : 0;
+    return is ? AS_CONST(string, v)->s : "";
+}
+
+size_t value_count(const struct value *v)
+{
+    if (v->type == VALUE_LIST)
+        return AS_CONST(list, v)->n;
+    return v->type == VALUE_OBJECT ? AS_CONST(object, v)->n : 0;
+}
+
+struct value *value_item(const struct value *v, size_t i)
+{
+    if (v->type != VALUE_LIST || i >= AS_CONST(list, v)->n)
+        return NULL;
+    return AS_CONST(list, v)->items[i];
+}
+
+const struct value_member *value_member(const struct value *v, size_t i)
+{
+    if (v->type != VALUE_OBJECT || i >= AS_CONST(object, v)->n)
+        return NULL;
+    return &AS_CONST(object, v)->members[i];
+}
+
+struct value *value_find_bytes(const struct value *v, const char *key, size_t len)
+{
+    if (v->type != VALUE_OBJECT)
+        return NULL;
+    const struct object *o = AS_CONST(object, v);
+    if (o->n <= INDEX_FROM) {
+        for (uint32_t i = 0; i < o->n; i++)
+            if (compare_key(o->members[i].key, key, len) == 0)
+                return o->members[i].value;
+        return NULL;
+    }
+    const uint32_t *index = (const uint32_t *)(const void *)(o->members + o->n);
+    for (uint32_t low = 0, high = o->n; low < high;) {
+        uint32_t mid = low + (high - low) / 2;
+        int c = compare_key(o->members[index[mid]].key, key, len);
+        if (c == 0)
+            return o->members[index[mid]].value;
+        if (c < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return NULL;
+}
+
+struct value *value_find(const struct value *v, const char *key)
+{
+    return value_find_bytes(v, key, strlen(key));
+}
+
+const struct handle_class *value_handle_class(const struct value *v)
+{
+    return v->type == VALUE_HANDLE ? AS_CONST(handle, v)->class : NULL;
+}
+
+void *value_handle_object(const struct value *v)
+{
+    return v->type == VALUE_HANDLE ? AS_CONST(handle, v)->object : NULL;
+}
+
+uint64_t value_handle_id(const struct value *v)
+{
+    return v->type == VALUE_HANDLE ? AS_CONST(handle, v)->id : 0;
+}
+
+unsigned value_depth(const struct value *v)
+{
+    return v->depth;
+}
+
+size_t value_bytes(const struct value *v)
+{
+    switch (value_type(v)) {
+    case VALUE_NULL:
+    case VALUE_BOOL:
+        break;
+    case VALUE_INT:
+    case VALUE_REAL:
+        return sizeof(struct number);
+    case VALUE_STRING:
+        return sizeof(struct string) + AS_CONST(string, v)->len;
+    case VALUE_LIST:
+        return AS_CONST(list, v)->bytes;
+    case VALUE_OBJECT:
+        return AS_CONST(object, v)->bytes;
+    case VALUE_HANDLE:
+        return sizeof(struct handle);
+    }
+    return sizeof(struct value);
+}
