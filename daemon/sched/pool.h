@@ -1,0 +1,50 @@
+#ifndef COROD_SCHED_POOL_H
+#define COROD_SCHED_POOL_H
+/*
+ * Pools: named numbers of slots. A leaf waits in its pool until it is the first in line, by
+ * priority and then by order of wanting, and its slots are free. Nobody overtakes, so a leaf that
+ * needs many slots is not starved.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/task/runtime.h"
+#include "proto/err.h"
+
+struct pools;
+
+enum { POOL_MAX_SLOTS = 100000 };
+
+/* A pool "default" of that many slots is there from the start. */
+struct pools *pools_new(uint32_t default_slots);
+void pools_free(struct pools *p);
+
+/* Creates or changes a pool. Fewer slots than are taken: the next ones wait. */
+bool pools_set(struct pools *p, const char *name, uint32_t slots, struct err *err);
+
+/*
+ * The leaf waits in pool `name`. False with err when it never could start: no such pool, or it
+ * needs more slots than the pool has. leaf->user is the scheduler's until pools_leave().
+ */
+bool pools_enter(struct pools *p, struct leaf *leaf, const char *name, struct err *err);
+/* The next leaf that may start, its slots taken; NULL when none may. */
+struct leaf *pools_next(struct pools *p);
+/* A leaf that runs already (after a restart): takes its slots without waiting, even beyond what
+ * there are. */
+void pools_enter_running(struct pools *p, struct leaf *leaf, const char *name);
+/* The leaf has ended or is not wanted any more: its place or its slots are free. NULL user is
+ * allowed. */
+void pools_leave(struct leaf *leaf);
+
+struct pool_stats {
+    const char *name;
+    uint32_t slots, taken;
+    size_t waiting;
+};
+void pools_each(const struct pools *p, void (*each)(void *arg, const struct pool_stats *s),
+                void *arg);
+/* Whether the leaf waits for a slot. */
+bool pools_is_waiting(const struct leaf *leaf);
+
+#endif
