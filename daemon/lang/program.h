@@ -43,7 +43,7 @@ struct verb {
         *name; /* == fields[0].name; for wrappers ("as", "retry", …) and blocks a name in <> */
     const struct field *fields;
     size_t size; /* of its node struct, whose first member is struct node */
-    /* More checks once all fields are read; NULL: none. */
+    /* More checks once all fields are read without a complaint; NULL: none. */
     void (*check)(struct parser *p, struct node *n);
 };
 
@@ -82,7 +82,11 @@ extern const struct field_type field_operand; /* struct operand: what await, shi
 extern const struct field_type field_text;    /* char *: a string taken as it is, no ${…} */
 extern const struct field_type field_script;  /* char *: the same; warns where ${x} in it looks as
                                                  if the variable x were meant */
-extern const struct field_type field_null;    /* nothing: the key's value must be null or {} */
+extern const struct field_type
+    field_bytes; /* struct expr *: a literal must be a string or {"base64": "…"} */
+extern const struct field_type
+    field_types; /* char **, NULL-terminated: a type of errors or a list */
+extern const struct field_type field_null; /* nothing: the key's value must be null or {} */
 
 struct binding {
     uint32_t name; /* atom */
@@ -247,6 +251,12 @@ uint32_t parser_atom(struct parser *p, const char *name); /* interns */
 /* The variable that the JSON string names, marked as bound here (a `for`'s name, say); 0 and a
  * complaint when it is no name. */
 uint32_t parser_binding(struct parser *p, const json_t *json);
+/* Reads an object inside a field by rows of its own (the list ends with a NULL name), such as the
+ * options of a queue; `what` names it in complaints. Unknown and missing keys are complained about.
+ */
+void parser_fields(struct parser *p, const char *what, const struct field *fields,
+                   const json_t *json, void *out);
+void parser_fields_release(const struct field *fields, void *out);
 /* For field types of one word out of a few: the word's place in words (NULL-terminated), or -1
  * and a complaint that says what is allowed. */
 int parser_choice(struct parser *p, const json_t *json, const char *const *words);
