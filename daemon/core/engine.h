@@ -66,8 +66,10 @@ struct submission {
 };
 struct submitted {
     uint64_t id;
+    unsigned char uuid[16]; /* version 7 (RFC 9562) */
     enum job_state state;
-    bool existing;
+    bool existing;                   /* the key was known: nothing new was made */
+    const struct mistakes *warnings; /* borrowed; NULL: none */
 };
 /*
  * Checks and accepts a job. on_done comes once, after the commit (or with err: code of

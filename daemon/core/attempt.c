@@ -1,0 +1,421 @@
+/*
+ * Attempts: from a leaf that has its slot to an end that is on disk (attempts.md).
+ *
+ * recorded → committed → sent → ended. Numbers are given in the order of recording and sent in that
+ * order.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/core/state.h"
+#include "daemon/run/outlog.h"
+#include "proto/log.h"
+#include "proto/mem.h"
+#include "proto/outlog.h"
+
+enum { OUTPUT_VALUE_BYTES = 1024 * 1024 }; /* of stdout and of stderr in a value (language.md) */
+
+static const char *pool_of(const struct live *job, const struct leaf *leaf)
+{
+    if (leaf->spec.pool)
+        return value_get_string(leaf->spec.pool, NULL);
+    return job && job->pool ? job->pool : "default";
+}
+
+/* Leaves. */
+
+void attempt_leaf_wanted(struct engine *e, struct leaf *leaf)
+{
+    struct live *job = engine_job(e, leaf->job);
+    struct err err;
+    if (pools_enter(e->pools, leaf, pool_of(job, leaf), &err)) {
+        if (job)
+            job->waiting++;
+        return;
+    }
+    e->failed = xgrow(e->failed, &e->cap_failed, e->n_failed + 1, sizeof *e->failed);
+    e->failed[e->n_failed++] = (struct failed_leaf){leaf, xstrdup(err.text)};
+}
+
+static void drop_failed(struct engine *e, const struct leaf *leaf)
+{
+    for (size_t i = 0; i < e->n_failed; i++) {
+        if (e->failed[i].leaf == leaf) {
+            free(e->failed[i].text);
+            e->failed[i] = e->failed[--e->n_failed];
+            return;
+        }
+    }
+}
+
+void attempt_leaf_dropped(struct engine *e, struct leaf *leaf)
+{
+    if (leaf->state == LEAF_WANTED) {
+        struct live *job = engine_job(e, leaf->job);
+        if (leaf->user && job)
+            job->waiting--;
+        pools_leave(leaf);
+        drop_failed(e, leaf);
+        return;
+    }
+    struct attempt *a = map_get(&e->attempts, leaf->attempt);
+    if (a && !a->stop) {
+        a->stop = true;
+        effects_number(&e->effects, EFFECT_STOP, a->number);
+    }
+}
+
+struct attempt *attempt_add(struct engine *e, uint64_t number, uint64_t job, uint32_t task)
+{
+    struct attempt *a = xcalloc(1, sizeof *a);
+    a->number = number;
+    a->job = job;
+    a->task = task;
+    a->prev = e->last_attempt;
+    *(a->prev ? &a->prev->next : &e->first_attempt) = a;
+    e->last_attempt = a;
+    map_put(&e->attempts, number, a);
+    return a;
+}
+
+static void forget(struct engine *e, struct attempt *a)
+{
+    *(a->prev ? &a->prev->next : &e->first_attempt) = a->next;
+    *(a->next ? &a->next->prev : &e->last_attempt) = a->prev;
+    map_remove(&e->attempts, a->number);
+    free(a);
+}
+
+void attempts_free(struct engine *e)
+{
+    while (e->first_attempt)
+        forget(e, e->first_attempt);
+    map_release(&e->attempts);
+    for (size_t i = 0; i < e->n_failed; i++)
+        free(e->failed[i].text);
+    free(e->failed);
+}
+
+static void launch(struct engine *e, struct leaf *leaf)
+{
+    struct live *job = engine_job(e, leaf->job);
+    struct attempt *a = attempt_add(e, e->next_attempt++, leaf->job, leaf->task);
+    a->leaf = leaf;
+    a->same_boot = true;
+    a->launched_us = clock_real_us();
+    e->n_running++;
+    if (job) {
+        job->waiting--;
+        job->running++;
+        job->launched = true;
+        job_refresh_state(e, job);
+    }
+    struct buf command = {0};
+    leaf_command_text(leaf, &command);
+    batch_add(&e->open, ST_ATTEMPT_ADD);
+    batch_int(&e->open, (int64_t)a->number);
+    batch_int(&e->open, (int64_t)a->job);
+    batch_int(&e->open, a->task);
+    batch_str(&e->open, e->boot_id);
+    batch_int(&e->open, a->launched_us);
+    batch_text(&e->open, command.data, command.len);
+    buf_release(&command);
+    effects_number(&e->effects, EFFECT_START, a->number);
+    runtime_leaf_launched(e->runtime, leaf, a->number, engine_now_us(e));
+}
+
+void attempts_launch(struct engine *e)
+{
+    while (e->n_failed) {
+        struct failed_leaf f = e->failed[--e->n_failed];
+        struct leaf_outcome outcome = {.how = LEAF_NOT_STARTED, .status = 126, .text = f.text};
+        runtime_leaf_ended(e->runtime, f.leaf, &outcome);
+        free(f.text);
+        e->again = true;
+    }
+    /* Without the executor's highest number none may be given. */
+    struct leaf *leaf;
+    while (e->exec_seen && (leaf = pools_next(e->pools)))
+        launch(e, leaf);
+}
+
+/* Ends. */
+
+struct streams {
+    struct buf out, err;
+    bool truncated;
+};
+
+static void trim_newlines(struct buf *b)
+{
+    while (b->len && b->data[b->len - 1] == '\n')
+        b->len--;
+}
+
+static void cap(struct buf *b, bool *truncated)
+{
+    if (b->len > OUTPUT_VALUE_BYTES) {
+        b->len = OUTPUT_VALUE_BYTES;
+        *truncated = true;
+    }
+}
+
+static void read_streams(struct engine *e, const struct exec_end *end, struct streams *s)
+{
+    if (end->log_in_file) {
+        struct err err;
+        if (!outlog_read_head(e->config->exec_log_dir, end->number, OUTPUT_VALUE_BYTES, &s->out,
+                              &s->err, &s->truncated, &err))
+            log_warning("attempt %llu: its output cannot be read: %s",
+                        (unsigned long long)end->number, err.text);
+    } else {
+        outlog_extract(end->output, end->output_len, OUTLOG_MASK(OUTLOG_STDOUT), &s->out, NULL);
+        outlog_extract(end->output, end->output_len, OUTLOG_MASK(OUTLOG_STDERR), &s->err, NULL);
+    }
+    cap(&s->out, &s->truncated);
+    cap(&s->err, &s->truncated);
+    if (!s->truncated) {
+        trim_newlines(&s->out);
+        trim_newlines(&s->err);
+    }
+}
+
+static void tell_runtime(struct engine *e, struct attempt *a, const struct exec_end *end)
+{
+    static const int how[] = {
+        [EXEC_EXITED] = LEAF_EXITED,
+        [EXEC_SIGNALED] = LEAF_SIGNALED,
+        [EXEC_NOT_STARTED] = LEAF_NOT_STARTED,
+        [EXEC_LOST] = LEAF_LOST,
+    };
+    struct streams s = {0};
+    read_streams(e, end, &s);
+    struct leaf_outcome outcome = {
+        .status = end->status,
+        .text = end->text,
+        .out = s.out.data,
+        .out_len = s.out.len,
+        .err = s.err.data,
+        .err_len = s.err.len,
+        .truncated = s.truncated,
+        .duration_s = (double)end->duration_us / 1e6,
+    };
+    outcome.how = how[end->outcome];
+    pools_leave(a->leaf);
+    runtime_leaf_ended(e->runtime, a->leaf, &outcome);
+    a->leaf = NULL;
+    buf_release(&s.out);
+    buf_release(&s.err);
+}
+
+static void record_end(struct engine *e, const struct exec_end *end)
+{
+    struct batch *b = &e->open;
+    batch_add(b, ST_ATTEMPT_END);
+    batch_int(b, (int64_t)end->number);
+    if (end->pid) {
+        batch_int(b, end->started_us);
+        batch_int(b, end->pid);
+    } else {
+        batch_null(b);
+        batch_null(b);
+    }
+    batch_int(b, end->ended_us ? end->ended_us : clock_real_us());
+    batch_int(b, (int)end->outcome);
+    batch_int(b, end->status);
+    batch_str(b, end->text && *end->text ? end->text : NULL);
+    batch_int(b, end->cpu_user_us + end->cpu_sys_us);
+    batch_int(b, (int64_t)(end->maxrss_kib * 1024));
+    batch_int(b, end->duration_us);
+    batch_int(b, (int64_t)end->log_bytes);
+    batch_int(b, end->log_in_file);
+    batch_blob(b, end->output_len ? end->output : NULL, end->output_len);
+}
+
+static void send_committed(struct engine *e);
+
+static void resolved(struct engine *e, struct attempt *a)
+{
+    if (!a->resolving)
+        return;
+    a->resolving = false;
+    if (--e->n_resolving == 0) {
+        e->exec_ready = true;
+        send_committed(e);
+    }
+}
+
+static void finish(struct engine *e, struct attempt *a, const struct exec_end *end)
+{
+    struct live *job = engine_job(e, a->job);
+    if (a->state == ATTEMPT_ENDED)
+        return;
+    a->state = ATTEMPT_ENDED;
+    record_end(e, end);
+    e->n_running--;
+    if (job) {
+        job->running--;
+        engine_emit(e, EVENT_ATTEMPT_ENDED, job, a->task, 0, a->number, NULL, 0);
+    }
+    if (a->leaf)
+        tell_runtime(e, a, end);
+    effects_number(&e->effects, EFFECT_SETTLE, a->number);
+    resolved(e, a);
+}
+
+/* It was never sent to the executor and will not be. */
+static void finish_unsent(struct engine *e, struct attempt *a, int error, const char *text)
+{
+    struct exec_end end = {
+        .number = a->number,
+        .outcome = EXEC_NOT_STARTED,
+        .status = 126,
+        .never_ran = true,
+        .error = error,
+        .text = text,
+    };
+    finish(e, a, &end);
+}
+
+/* Sending. */
+
+static void send(struct engine *e, struct attempt *a)
+{
+    struct err err;
+    if (a->stop || !a->leaf) {
+        finish_unsent(e, a, ECANCELED, "cancelled before it was started");
+        return;
+    }
+    if (!attempt_send(e, a, &err)) {
+        finish_unsent(e, a, err.code, err.text);
+        return;
+    }
+    a->state = ATTEMPT_SENT;
+    struct live *job = engine_job(e, a->job);
+    if (job)
+        engine_emit(e, EVENT_ATTEMPT_STARTED, job, a->task, 0, a->number, NULL, 0);
+}
+
+static void send_committed(struct engine *e)
+{
+    struct attempt *next;
+    for (struct attempt *a = e->first_attempt; a; a = next) {
+        next = a->next;
+        if (a->state == ATTEMPT_COMMITTED)
+            send(e, a);
+    }
+}
+
+void attempt_release_start(struct engine *e, uint64_t number)
+{
+    struct attempt *a = map_get(&e->attempts, number);
+    if (!a || a->state != ATTEMPT_RECORDED)
+        return;
+    a->state = ATTEMPT_COMMITTED;
+    if (e->exec_ready)
+        send(e, a);
+}
+
+static uint32_t grace_ms(const struct engine *e)
+{
+    return (uint32_t)e->config->kill_grace_ms;
+}
+
+void attempt_release_stop(struct engine *e, uint64_t number)
+{
+    struct attempt *a = map_get(&e->attempts, number);
+    if (a && a->state == ATTEMPT_SENT)
+        exec_stop(e->exec, number, grace_ms(e));
+    else if (a && a->state == ATTEMPT_COMMITTED && !a->resolving)
+        finish_unsent(e, a, ECANCELED, "cancelled before it was started");
+}
+
+void attempt_release_settle(struct engine *e, uint64_t number)
+{
+    struct attempt *a = map_get(&e->attempts, number);
+    exec_settle(e->exec, number);
+    if (a)
+        forget(e, a);
+}
+
+/* What the executor says. */
+
+static void on_up(void *arg, uint64_t highest)
+{
+    struct engine *e = arg;
+    if (highest >= e->next_attempt)
+        e->next_attempt = highest + 1;
+    e->exec_seen = true;
+    e->exec_trouble[0] = '\0';
+    e->n_resolving = 0;
+    for (struct attempt *a = e->first_attempt; a; a = a->next) {
+        a->resolving = a->state == ATTEMPT_COMMITTED || a->state == ATTEMPT_SENT;
+        if (a->resolving) {
+            e->n_resolving++;
+            exec_resolve(e->exec, a->number, a->same_boot);
+        }
+    }
+    e->exec_ready = e->n_resolving == 0;
+}
+
+static void on_down(void *arg, const struct err *why)
+{
+    struct engine *e = arg;
+    if (!e->exec_trouble[0])
+        log_warning("the executor is away: %s; running commands go on, new ones wait", why->text);
+    snprintf(e->exec_trouble, sizeof e->exec_trouble, "executor: %.180s", why->text);
+    e->exec_ready = false;
+    e->n_resolving = 0;
+    for (struct attempt *a = e->first_attempt; a; a = a->next)
+        a->resolving = false;
+}
+
+static void list_open(void *arg, struct buf *b)
+{
+    struct engine *e = arg;
+    for (struct attempt *a = e->first_attempt; a; a = a->next)
+        put_u64(b, a->number);
+}
+
+static void on_started(void *arg, uint64_t number, int64_t pid, int64_t started_us)
+{
+    (void)arg;
+    log_debug("attempt %llu started as process %lld at %lld", (unsigned long long)number,
+              (long long)pid, (long long)started_us);
+}
+
+static void on_end(void *arg, const struct exec_end *end)
+{
+    struct engine *e = arg;
+    struct attempt *a = map_get(&e->attempts, end->number);
+    if (!a)
+        exec_settle(e->exec, end->number); /* its end has long been on disk */
+    else if (a->state != ATTEMPT_RECORDED)
+        finish(e, a, end);
+}
+
+static void on_resolved(void *arg, uint64_t number, enum exec_state state)
+{
+    struct engine *e = arg;
+    struct attempt *a = map_get(&e->attempts, number);
+    if (!a || !a->resolving)
+        return;
+    if (state == EXEC_UNKNOWN) {
+        a->state = ATTEMPT_COMMITTED;
+    } else {
+        a->state = ATTEMPT_SENT;
+        if (a->stop || !a->leaf)
+            exec_stop(e->exec, number, grace_ms(e));
+    }
+    resolved(e, a);
+}
+
+const struct exec_events engine_exec_events = {
+    .on_up = on_up,
+    .on_down = on_down,
+    .list_open = list_open,
+    .on_started = on_started,
+    .on_end = on_end,
+    .on_resolved = on_resolved,
+};

@@ -1,0 +1,458 @@
+#include "daemon/core/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/core/state.h"
+#include "proto/errors.h"
+#include "proto/log.h"
+#include "proto/mem.h"
+
+enum {
+    TURN_BUDGET = 20000,               /* steps of the runtime between looking at the world */
+    OPEN_MAX_BYTES = 64 * 1024 * 1024, /* uncommitted: beyond it the runtime pauses */
+};
+
+static const char *const event_names[] = {
+#define EVENT(name, text, help) text,
+#include "daemon/core/event.def"
+#undef EVENT
+};
+
+const char *event_type_name(enum event_type t)
+{
+    return (unsigned)t < EVENT_COUNT ? event_names[t] : "unknown";
+}
+
+int64_t engine_now_us(const struct engine *e)
+{
+    return clock_boot_us() + e->clock_offset_us;
+}
+
+struct live *engine_job(struct engine *e, uint64_t id)
+{
+    return map_get(&e->jobs, id);
+}
+
+void engine_emit(struct engine *e, enum event_type type, const struct live *job, uint32_t task,
+                 int state, uint64_t n, const char *text, size_t len)
+{
+    struct event event = {
+        .seq = e->next_event++,
+        .at_us = clock_real_us(),
+        .type = type,
+        .job = job->id,
+        .uid = job->uid,
+        .task = task,
+        .state = state,
+        .n = n,
+        .text = text,
+        .len = len,
+    };
+    effects_event(&e->effects, &event);
+}
+
+/* What the runtime wants done. */
+
+static void on_leaf_wanted(void *arg, struct leaf *leaf)
+{
+    attempt_leaf_wanted(arg, leaf);
+}
+
+static void on_leaf_dropped(void *arg, struct leaf *leaf)
+{
+    attempt_leaf_dropped(arg, leaf);
+}
+
+static void add_output(struct engine *e, struct live *job, int kind, const char *text, size_t len)
+{
+    batch_add(&e->open, ST_OUTPUT_ADD);
+    batch_int(&e->open, (int64_t)job->id);
+    batch_int(&e->open, (int64_t)++job->output_seq);
+    batch_int(&e->open, kind);
+    batch_int(&e->open, clock_real_us());
+    batch_text(&e->open, text, len);
+    engine_emit(e, kind ? EVENT_DIAGNOSTIC : EVENT_OUTPUT, job, 0, 0, job->output_seq, text, len);
+}
+
+static void on_printed(void *arg, uint64_t id, uint64_t seq, const char *text, size_t len)
+{
+    struct engine *e = arg;
+    struct live *job = engine_job(e, id);
+    (void)seq; /* lines and diagnostics share one numbering */
+    if (job)
+        add_output(e, job, 0, text, len);
+}
+
+static void on_diagnostic(void *arg, uint64_t id, const char *text)
+{
+    struct engine *e = arg;
+    struct live *job = engine_job(e, id);
+    if (job)
+        add_output(e, job, 1, text, strlen(text));
+}
+
+static void on_task_changed(void *arg, uint64_t id, uint32_t task, enum task_state state)
+{
+    struct engine *e = arg;
+    struct live *job = engine_job(e, id);
+    if (job)
+        engine_emit(e, EVENT_TASK_STATE, job, task, (int)state, 0, NULL, 0);
+}
+
+static void on_job_ended(void *arg, uint64_t id, enum job_end how, struct value *value,
+                         struct value *error)
+{
+    static const enum job_state states[] = {
+        [JOB_SUCCEEDED] = JOB_STATE_SUCCEEDED,
+        [JOB_FAILED] = JOB_STATE_FAILED,
+        [JOB_CANCELLED] = JOB_STATE_CANCELLED,
+        [JOB_LOST] = JOB_STATE_LOST,
+    };
+    struct engine *e = arg;
+    struct live *job = engine_job(e, id);
+    if (!job)
+        return;
+    job->finished_us = clock_real_us();
+    if (!job->started_us)
+        job->started_us = job->finished_us;
+    job->ended = true;
+    if (value)
+        value_write(&job->value, value, JSON_STYLE_COMPACT);
+    if (error)
+        value_write(&job->error, error, JSON_STYLE_COMPACT);
+    job_set_state(e, job, states[how]);
+}
+
+static const struct runtime_effects effects_of_runtime = {
+    .leaf_wanted = on_leaf_wanted,
+    .leaf_dropped = on_leaf_dropped,
+    .printed = on_printed,
+    .task_changed = on_task_changed,
+    .job_ended = on_job_ended,
+    .diagnostic = on_diagnostic,
+};
+
+/* Committing. */
+
+static void release(struct engine *e, struct effects *f)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        struct effect *x = &f->all[i];
+        switch (x->kind) {
+        case EFFECT_CALL:
+            x->call.fn(x->call.arg);
+            break;
+        case EFFECT_EVENT:
+            if (x->event.event.text)
+                x->event.event.text = f->text.data + x->event.text;
+            e->on_event(e->arg, &x->event.event);
+            break;
+        case EFFECT_START:
+            attempt_release_start(e, x->number);
+            break;
+        case EFFECT_STOP:
+            attempt_release_stop(e, x->number);
+            break;
+        case EFFECT_SETTLE:
+            attempt_release_settle(e, x->number);
+            break;
+        }
+    }
+    effects_clear(f);
+}
+
+static void swap_effects(struct effects *a, struct effects *b)
+{
+    struct effects t = *a;
+    *a = *b;
+    *b = t;
+}
+
+static void on_committed(void *arg)
+{
+    struct engine *e = arg;
+    e->is_committing = false;
+    batch_clear(&e->committing);
+    release(e, &e->releasing);
+}
+
+static void on_storage_trouble(void *arg, const struct err *why)
+{
+    struct engine *e = arg;
+    if (why) {
+        snprintf(e->storage_trouble, sizeof e->storage_trouble, "%s", why->text);
+        log_error("storage: %s; nothing is acknowledged until it works again", why->text);
+    } else {
+        e->storage_trouble[0] = '\0';
+        log_notice("storage works again");
+    }
+}
+
+static const struct store_events events_of_store = {on_committed, on_storage_trouble};
+
+/* Hands what is open to the writer, or releases effects that need no commit. */
+static void commit(struct engine *e)
+{
+    if (e->is_committing)
+        return;
+    rows_collect(e);
+    if (e->open.statements) {
+        struct batch b = e->committing;
+        e->committing = e->open;
+        e->open = b;
+        swap_effects(&e->effects, &e->releasing);
+        e->is_committing = true;
+        store_commit(e->store, &e->committing);
+    } else if (e->effects.n) {
+        swap_effects(&e->effects, &e->releasing);
+        release(e, &e->releasing);
+    }
+}
+
+static void arm_timer(struct engine *e)
+{
+    int64_t next = runtime_next_us(e->runtime);
+    if (next == INT64_MAX)
+        timer_stop(e->timer);
+    else
+        timer_start(e->timer, next - engine_now_us(e));
+}
+
+bool engine_turn(void *arg)
+{
+    struct engine *e = arg;
+    bool more = false;
+    if (e->open.bytes.len < OPEN_MAX_BYTES)
+        more = runtime_tick(e->runtime, engine_now_us(e), TURN_BUDGET);
+    attempts_launch(e);
+    more |= e->n_failed > 0;
+    commit(e);
+    exec_flush(e->exec);
+    arm_timer(e);
+    /* Effects may have asked for more: a client's next request, a start that was cancelled
+     * meanwhile. */
+    return e->open.bytes.len < OPEN_MAX_BYTES &&
+           (more || (!e->is_committing && (e->effects.n || e->open.statements)));
+}
+
+void engine_after_commit(struct engine *e, void (*fn)(void *arg), void *arg)
+{
+    effects_call(&e->effects, fn, arg);
+}
+
+static void on_deadline(void *arg)
+{
+    (void)arg; /* waking the loop is enough: the turn follows */
+}
+
+static void read_boot_id(char *out, size_t size)
+{
+    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+    if (!f || !fgets(out, (int)size, f))
+        snprintf(out, size, "unknown");
+    if (f)
+        fclose(f);
+    out[strcspn(out, "\n")] = '\0';
+}
+
+struct engine *engine_new(struct loop *l, const struct config *config,
+                          void (*on_event)(void *arg, const struct event *e), void *arg,
+                          struct err *err)
+{
+    struct engine *e = xcalloc(1, sizeof *e);
+    e->loop = l;
+    e->config = config;
+    e->on_event = on_event;
+    e->arg = arg;
+    e->started_us = clock_real_us();
+    /* Ascends over restarts too: nobody makes a million events a second for long. */
+    e->next_event = (uint64_t)e->started_us;
+    read_boot_id(e->boot_id, sizeof e->boot_id);
+
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    e->pools = pools_new(cpus > 0 ? (uint32_t)cpus : 1);
+    e->runtime = runtime_new(&effects_of_runtime, e);
+    e->timer = timer_new(l, on_deadline, e);
+    e->worker = worker_new(l, err);
+    cleanup_free char *path = xasprintf("%s/corod.db", config->state_dir);
+    if (e->worker)
+        e->store =
+            store_open(path, config->durability == DURABILITY_FULL, l, &events_of_store, e, err);
+    if (!e->store || !engine_recover(e, err)) {
+        engine_free(e);
+        return NULL;
+    }
+    e->exec = exec_client_new(l, config->exec_socket, config->exec_state, config->exec_program,
+                              &engine_exec_events, e);
+    exec_client_set_highest(e->exec, e->next_attempt - 1);
+    return e;
+}
+
+static void finish_commits(struct engine *e)
+{
+    while (e->is_committing || e->open.statements || e->effects.n || e->dirty_jobs) {
+        commit(e);
+        if (e->is_committing && !store_drain(e->store))
+            return;
+    }
+}
+
+static void drop_submission(void *arg)
+{
+    free(arg);
+}
+
+void engine_free(struct engine *e)
+{
+    if (!e)
+        return;
+    /* From here on committed starts are not sent: the next daemon resolves them. */
+    e->exec_ready = false;
+    if (e->store && e->exec)
+        finish_commits(e);
+    worker_free(e->worker, drop_submission);
+    exec_client_free(e->exec);
+    attempts_free(e);
+    store_close(e->store);
+    runtime_free(e->runtime);
+    pools_free(e->pools);
+    timer_free(e->timer);
+    size_t at = 0;
+    for (struct map_slot *s; (s = map_next(&e->jobs, &at));)
+        live_free(s->value);
+    map_release(&e->jobs);
+    map_release(&e->keys);
+    map_release(&e->programs);
+    map_release(&e->environments);
+    batch_release(&e->open);
+    batch_release(&e->committing);
+    effects_release(&e->effects);
+    effects_release(&e->releasing);
+    free(e);
+}
+
+/* What others ask. */
+
+struct store *engine_store(struct engine *e)
+{
+    return e->store;
+}
+
+static void fill_live(const struct live *job, struct live_job *ret)
+{
+    *ret = (struct live_job){
+        .id = job->id,
+        .uid = job->uid,
+        .state = job->state,
+        .name = program_document(job->program->program)->name,
+        .pool = job->pool,
+        .created_us = job->created_us,
+        .started_us = job->started_us,
+    };
+}
+
+bool engine_live_job(struct engine *e, uint64_t id, struct live_job *ret)
+{
+    const struct live *job = engine_job(e, id);
+    if (!job || job->ended)
+        return false;
+    fill_live(job, ret);
+    return true;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    uint64_t x = (*(struct live *const *)a)->id, y = (*(struct live *const *)b)->id;
+    return x < y ? -1 : x > y;
+}
+
+void engine_each_live(struct engine *e, void (*each)(void *arg, const struct live_job *j),
+                      void *arg)
+{
+    cleanup_free struct live **all = xmalloc((e->jobs.n + 1) * sizeof(struct live *));
+    size_t n = 0, at = 0;
+    for (struct map_slot *s; (s = map_next(&e->jobs, &at));) {
+        struct live *job = s->value;
+        if (!job->ended)
+            all[n++] = job;
+    }
+    qsort(all, n, sizeof *all, by_id);
+    for (size_t i = 0; i < n; i++) {
+        struct live_job j;
+        fill_live(all[i], &j);
+        each(arg, &j);
+    }
+}
+
+bool engine_view(struct engine *e, uint64_t id, void (*each)(void *arg, const struct task_view *v),
+                 void *arg)
+{
+    return runtime_view(e->runtime, id, each, arg);
+}
+
+bool engine_cancel(struct engine *e, uint64_t id)
+{
+    return runtime_cancel(e->runtime, id);
+}
+
+struct pool_pass {
+    void (*each)(void *arg, const struct pool_view *p);
+    void *arg;
+};
+
+static void pass_pool(void *arg, const struct pool_stats *s)
+{
+    struct pool_pass *pass = arg;
+    struct pool_view v = {s->name, s->slots, s->taken, s->waiting};
+    pass->each(pass->arg, &v);
+}
+
+void engine_each_pool(struct engine *e, void (*each)(void *arg, const struct pool_view *p),
+                      void *arg)
+{
+    struct pool_pass pass = {each, arg};
+    pools_each(e->pools, pass_pool, &pass);
+}
+
+bool engine_pool_set(struct engine *e, const char *name, uint32_t slots, struct err *err)
+{
+    if (!pools_set(e->pools, name, slots, err))
+        return false;
+    batch_add(&e->open, ST_POOL_PUT);
+    batch_str(&e->open, name);
+    batch_int(&e->open, slots);
+    return true;
+}
+
+void engine_flush_output(struct engine *e, uint64_t attempt)
+{
+    exec_flush_output(e->exec, attempt);
+}
+
+const char *engine_log_dir(const struct engine *e)
+{
+    return e->config->exec_log_dir;
+}
+
+void engine_drain(struct engine *e)
+{
+    e->draining = true;
+}
+
+void engine_get_stats(struct engine *e, struct engine_stats *ret)
+{
+    *ret = (struct engine_stats){
+        .live_jobs = e->jobs.n,
+        .live_tasks = runtime_live_tasks(e->runtime),
+        .running_commands = e->n_running,
+        .executor_up = exec_client_up(e->exec),
+        .storage_ok = !e->storage_trouble[0],
+        .draining = e->draining,
+        .started_us = e->started_us,
+    };
+    snprintf(ret->trouble, sizeof ret->trouble, "%s%s%s", e->storage_trouble,
+             e->storage_trouble[0] && e->exec_trouble[0] ? "; " : "", e->exec_trouble);
+    store_get_stats(e->store, &ret->store);
+}

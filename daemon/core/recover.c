@@ -1,0 +1,311 @@
+/* Taking up what the last daemon left: clock, pools, live jobs, open attempts. Finished jobs are
+ * not read. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/core/state.h"
+#include "proto/log.h"
+#include "proto/mem.h"
+
+/* Runs one statement with up to one parameter. */
+static bool scan(struct engine *e, enum statement s, const int64_t *param,
+                 bool (*on_row)(void *arg, size_t set, const struct rows *row, struct err *err),
+                 void *arg, struct err *err)
+{
+    struct batch q = {0};
+    batch_add(&q, s);
+    if (param)
+        batch_int(&q, *param);
+    bool ok = store_scan(e->store, &q, on_row, arg, err);
+    batch_release(&q);
+    return ok;
+}
+
+/*
+ * The runtime's time is the boot clock plus an offset that is fixed for a boot when the first
+ * daemon of it starts, so that a clock that is set moves no deadline; in a new boot the wall clock
+ * decides anew.
+ */
+struct clock_meta {
+    char boot_id[40];
+    int64_t offset_us;
+};
+
+static bool on_meta(void *arg, size_t set, const struct rows *row, struct err *err)
+{
+    struct clock_meta *m = arg;
+    (void)set;
+    (void)err;
+    const char *name = cell_str(row, 0, 0);
+    if (name && strcmp(name, "clock_boot_id") == 0 && cell_str(row, 0, 1))
+        snprintf(m->boot_id, sizeof m->boot_id, "%s", cell_str(row, 0, 1));
+    else if (name && strcmp(name, "clock_offset_us") == 0)
+        m->offset_us = cell_int(row, 0, 1);
+    return true;
+}
+
+static bool set_clock(struct engine *e, struct err *err)
+{
+    struct clock_meta m = {0};
+    if (!scan(e, ST_META_ALL, NULL, on_meta, &m, err))
+        return false;
+    if (strcmp(m.boot_id, e->boot_id) == 0) {
+        e->clock_offset_us = m.offset_us;
+        return true;
+    }
+    e->clock_offset_us = clock_real_us() - clock_boot_us();
+    batch_add(&e->open, ST_META_PUT);
+    batch_str(&e->open, "clock_boot_id");
+    batch_str(&e->open, e->boot_id);
+    batch_add(&e->open, ST_META_PUT);
+    batch_str(&e->open, "clock_offset_us");
+    batch_int(&e->open, e->clock_offset_us);
+    return true;
+}
+
+static bool on_pool(void *arg, size_t set, const struct rows *row, struct err *err)
+{
+    struct engine *e = arg;
+    (void)set;
+    const char *name = cell_str(row, 0, 0);
+    return pools_set(e->pools, name ? name : "", (uint32_t)cell_int(row, 0, 1), err);
+}
+
+static bool on_highest(void *arg, size_t set, const struct rows *row, struct err *err)
+{
+    struct engine *e = arg;
+    (void)set;
+    (void)err;
+    e->next_job = (uint64_t)cell_int(row, 0, 0) + 1;
+    e->next_attempt = (uint64_t)cell_int(row, 0, 1) + 1;
+    return true;
+}
+
+/* Live jobs. */
+
+static char *cell_dup(const struct rows *row, size_t column)
+{
+    const char *s = cell_str(row, 0, column);
+    return s ? xstrdup(s) : NULL;
+}
+
+static struct shared *load_program(struct engine *e, const struct rows *row, struct err *err)
+{
+    const struct cell *sha = cell_at(row, 0, 13), *text = cell_at(row, 0, 14);
+    if (sha->type != CELL_BLOB || sha->s.len != SHA_BYTES ||
+        (text->type != CELL_BLOB && text->type != CELL_TEXT)) {
+        err_set(err, EINVAL, "its document is damaged");
+        return NULL;
+    }
+    struct shared *s = shared_find(&e->programs, (const unsigned char *)sha->s.p);
+    if (s)
+        return s;
+    struct mistakes errors = {0}, warnings = {0};
+    struct program *p = program_parse(text->s.p, text->s.len, e->config->max_depth, runtime_kinds(),
+                                      &errors, &warnings);
+    if (p) {
+        s = shared_add(&e->programs, (const unsigned char *)sha->s.p);
+        s->program = p;
+        s->warnings = warnings;
+        s->stored = true;
+    } else {
+        err_set(err, EINVAL, "its document is not understood: %s: %s",
+                errors.n ? errors.all[0].pointer : "",
+                errors.n ? errors.all[0].message : "no reason given");
+        mistakes_release(&warnings);
+    }
+    mistakes_release(&errors);
+    return s;
+}
+
+static bool load_environment(struct engine *e, const struct rows *row, struct shared **ret,
+                             struct err *err)
+{
+    const struct cell *sha = cell_at(row, 0, 15), *data = cell_at(row, 0, 16);
+    *ret = NULL;
+    if (sha->type != CELL_BLOB || data->type != CELL_BLOB || sha->s.len != SHA_BYTES)
+        return true;
+    *ret = shared_find(&e->environments, (const unsigned char *)sha->s.p);
+    if (*ret)
+        return true;
+    struct reader r = READER(data->s.p, data->s.len);
+    struct value *env = value_load(&r, NULL, NULL);
+    if (!env)
+        return err_set(err, EINVAL, "its environment is damaged");
+    *ret = shared_add(&e->environments, (const unsigned char *)sha->s.p);
+    (*ret)->environment = env;
+    (*ret)->stored = true;
+    return true;
+}
+
+struct loading {
+    struct engine *e;
+    uint64_t *ids; /* of the jobs that have their structs */
+    size_t n, cap;
+    struct job_loader *loader;
+    uint64_t job;
+};
+
+/* A job that cannot be taken up is not dropped: it ends as lost and says why. */
+static void give_up(struct engine *e, uint64_t id, const char *why)
+{
+    cleanup_value struct value *error = error_make("LostError", why, NULL, NULL);
+    struct buf json = {0};
+    value_write(&json, error, JSON_STYLE_COMPACT);
+    log_error("job %llu cannot be taken up: %s", (unsigned long long)id, why);
+    batch_add(&e->open, ST_JOB_END);
+    batch_int(&e->open, (int64_t)id);
+    batch_int(&e->open, JOB_STATE_LOST);
+    batch_null(&e->open);
+    batch_int(&e->open, clock_real_us());
+    batch_text(&e->open, json.data, json.len);
+    buf_release(&json);
+}
+
+static bool on_live_job(void *arg, size_t set, const struct rows *row, struct err *err)
+{
+    struct loading *l = arg;
+    struct engine *e = l->e;
+    struct err why;
+    struct shared *environment = NULL;
+    uint64_t id = (uint64_t)cell_int(row, 0, 0);
+    (void)set;
+    (void)err;
+    struct shared *program = load_program(e, row, &why);
+    if (!program || !load_environment(e, row, &environment, &why)) {
+        shared_unref(program);
+        give_up(e, id, why.text);
+        return true;
+    }
+    struct live *job = xcalloc(1, sizeof *job);
+    *job = (struct live){
+        .id = id,
+        .uid = (uint32_t)cell_int(row, 0, 1),
+        .gid = (uint32_t)cell_int(row, 0, 2),
+        .state = (enum job_state)cell_int(row, 0, 9),
+        .program = program,
+        .environment = environment,
+        .pool = cell_dup(row, 4),
+        .key = cell_dup(row, 6),
+        .cwd = cell_dup(row, 7),
+        .umask = (int)cell_int(row, 0, 8),
+        .created_us = cell_int(row, 0, 10),
+        .started_us = cell_int(row, 0, 11),
+        .output_seq = (uint64_t)cell_int(row, 0, 17),
+    };
+    const struct cell *state = cell_at(row, 0, 12);
+    if (state->type == CELL_BLOB)
+        buf_add(&job->runtime, state->s.p, state->s.len);
+    map_put(&e->jobs, id, job);
+    l->ids = xgrow(l->ids, &l->cap, l->n + 1, sizeof *l->ids);
+    l->ids[l->n++] = id;
+    return true;
+}
+
+static bool on_task_row(void *arg, size_t set, const struct rows *row, struct err *err)
+{
+    struct loading *l = arg;
+    (void)set;
+    const struct cell *frame = cell_at(row, 0, 4);
+    struct task_row t = {
+        .job = l->job,
+        .id = (uint32_t)cell_int(row, 0, 0),
+        .parent = (uint32_t)cell_int(row, 0, 1),
+        .name = cell_str(row, 0, 2),
+        .created_us = cell_int(row, 0, 3),
+    };
+    if (frame->type == CELL_BLOB) {
+        t.frame = frame->s.p;
+        t.frame_len = frame->s.len;
+    }
+    return runtime_load_task(l->loader, &t, err);
+}
+
+static bool on_end_row(void *arg, size_t set, const struct rows *row, struct err *err)
+{
+    struct loading *l = arg;
+    (void)set;
+    const struct cell *result = cell_at(row, 0, 4);
+    struct task_end_row t = {
+        .job = l->job,
+        .seq = (uint64_t)cell_int(row, 0, 0),
+        .task = (uint32_t)cell_int(row, 0, 1),
+        .state = (enum task_state)cell_int(row, 0, 2),
+        .finished_us = cell_int(row, 0, 3),
+    };
+    if (result->type == CELL_BLOB) {
+        t.result = result->s.p;
+        t.result_len = result->s.len;
+    }
+    return runtime_load_end(l->loader, &t, err);
+}
+
+static bool load_job(struct loading *l, struct live *job, struct err *err)
+{
+    int64_t id = (int64_t)job->id;
+    l->job = job->id;
+    l->loader = runtime_load_begin(l->e->runtime, job->id, job->program->program, job->runtime.data,
+                                   job->runtime.len);
+    bool ok = scan(l->e, ST_JOB_TASKS, &id, on_task_row, l, err) &&
+              scan(l->e, ST_JOB_ENDS, &id, on_end_row, l, err);
+    struct err late;
+    bool finished = runtime_load_finish(l->loader, ok ? err : &late);
+    return ok && finished;
+}
+
+static bool load_jobs(struct engine *e, struct err *err)
+{
+    struct loading l = {.e = e};
+    bool ok = scan(e, ST_LIVE_JOBS, NULL, on_live_job, &l, err);
+    for (size_t i = 0; ok && i < l.n; i++) {
+        struct live *job = engine_job(e, l.ids[i]);
+        struct err why;
+        if (!load_job(&l, job, &why)) {
+            give_up(e, job->id, why.text);
+            map_remove(&e->jobs, job->id);
+            live_free(job);
+        } else {
+            buf_clear(&job->runtime);
+        }
+    }
+    if (ok && l.n)
+        log_info("took up %zu job%s", l.n, l.n == 1 ? "" : "s");
+    free(l.ids);
+    return ok;
+}
+
+static bool on_open_attempt(void *arg, size_t set, const struct rows *row, struct err *err)
+{
+    struct engine *e = arg;
+    (void)set;
+    (void)err;
+    uint64_t number = (uint64_t)cell_int(row, 0, 0);
+    struct attempt *a =
+        attempt_add(e, number, (uint64_t)cell_int(row, 0, 1), (uint32_t)cell_int(row, 0, 2));
+    const char *boot = cell_str(row, 0, 3);
+    a->state = ATTEMPT_COMMITTED;
+    a->same_boot = boot && strcmp(boot, e->boot_id) == 0;
+    a->launched_us = cell_int(row, 0, 4);
+    a->leaf = runtime_leaf_find(e->runtime, number);
+    a->stop = !a->leaf || a->leaf->cancelled;
+    e->n_running++;
+    struct live *job = engine_job(e, a->job);
+    if (job) {
+        job->running++;
+        job->launched = true;
+    }
+    if (a->leaf)
+        pools_enter_running(e->pools, a->leaf,
+                            a->leaf->spec.pool ? value_get_string(a->leaf->spec.pool, NULL)
+                            : job && job->pool ? job->pool
+                                               : "default");
+    return true;
+}
+
+bool engine_recover(struct engine *e, struct err *err)
+{
+    return set_clock(e, err) && scan(e, ST_HIGHEST, NULL, on_highest, e, err) &&
+           scan(e, ST_POOL_ALL, NULL, on_pool, e, err) && load_jobs(e, err) &&
+           scan(e, ST_OPEN_ATTEMPTS, NULL, on_open_attempt, e, err);
+}

@@ -1,0 +1,187 @@
+/* Jobs, tasks and their ends as rows: what has changed since the last batch. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/core/state.h"
+#include "proto/mem.h"
+
+void job_mark_dirty(struct engine *e, struct live *job)
+{
+    job->dirty = true;
+    if (job->on_dirty_list)
+        return;
+    job->on_dirty_list = true;
+    job->next_dirty = e->dirty_jobs;
+    e->dirty_jobs = job;
+}
+
+void job_set_state(struct engine *e, struct live *job, enum job_state state)
+{
+    job->state = state;
+    if (state == JOB_STATE_RUNNING && !job->started_us)
+        job->started_us = clock_real_us();
+    job_mark_dirty(e, job);
+    engine_emit(e, EVENT_JOB_STATE, job, 0, (int)state, 0, NULL, 0);
+}
+
+void job_refresh_state(struct engine *e, struct live *job)
+{
+    if (job->state == JOB_STATE_QUEUED && !job->ended && (job->launched || !job->waiting))
+        job_set_state(e, job, JOB_STATE_RUNNING);
+}
+
+void live_free(struct live *job)
+{
+    if (!job)
+        return;
+    shared_unref(job->program);
+    shared_unref(job->environment);
+    free(job->key);
+    free(job->cwd);
+    free(job->pool);
+    buf_release(&job->runtime);
+    buf_release(&job->value);
+    buf_release(&job->error);
+    free(job);
+}
+
+static void int_or_null(struct batch *b, int64_t v)
+{
+    if (v)
+        batch_int(b, v);
+    else
+        batch_null(b);
+}
+
+static void buf_or_null(struct batch *b, const struct buf *v)
+{
+    if (v->len)
+        batch_blob(b, v->data, v->len);
+    else
+        batch_null(b);
+}
+
+static void json_or_null(struct batch *b, struct value *v)
+{
+    if (!v) {
+        batch_null(b);
+        return;
+    }
+    struct buf json = {0};
+    value_write(&json, v, JSON_STYLE_COMPACT);
+    batch_text(b, json.data, json.len);
+    buf_release(&json);
+}
+
+static void add_job(struct batch *b, const struct live *job)
+{
+    const struct document *doc = program_document(job->program->program);
+    batch_add(b, ST_JOB_ADD);
+    batch_int(b, (int64_t)job->id);
+    batch_blob(b, job->uuid, sizeof job->uuid);
+    batch_int(b, job->uid);
+    batch_int(b, job->gid);
+    batch_str(b, doc->name);
+    batch_str(b, job->pool);
+    batch_int(b, doc->priority);
+    json_or_null(b, doc->labels);
+    batch_str(b, job->key);
+    batch_blob(b, job->program->sha, SHA_BYTES);
+    if (job->environment)
+        batch_blob(b, job->environment->sha, SHA_BYTES);
+    else
+        batch_null(b);
+    batch_str(b, job->cwd);
+    batch_int(b, job->umask);
+    batch_int(b, job->created_us);
+    batch_int(b, (int)job->state);
+    int_or_null(b, job->started_us);
+    buf_or_null(b, &job->runtime);
+}
+
+static void change_job(struct batch *b, const struct live *job)
+{
+    batch_add(b, ST_JOB_CHANGE);
+    batch_int(b, (int64_t)job->id);
+    batch_int(b, (int)job->state);
+    int_or_null(b, job->started_us);
+    buf_or_null(b, &job->runtime);
+}
+
+static void end_job(struct batch *b, const struct live *job)
+{
+    batch_add(b, ST_JOB_END);
+    batch_int(b, (int64_t)job->id);
+    batch_int(b, (int)job->state);
+    int_or_null(b, job->started_us);
+    batch_int(b, job->finished_us);
+    batch_text(b, job->error.len ? job->error.data : NULL, job->error.len);
+    batch_text(b, job->value.len ? job->value.data : NULL, job->value.len);
+}
+
+static void on_task(void *arg, const struct task_row *row)
+{
+    struct batch *b = &((struct engine *)arg)->open;
+    batch_add(b, row->fresh ? ST_TASK_ADD : ST_TASK_FRAME);
+    batch_int(b, (int64_t)row->job);
+    batch_int(b, row->id);
+    if (row->fresh) {
+        batch_int(b, row->parent);
+        batch_str(b, row->name);
+        batch_int(b, row->created_us);
+    }
+    batch_blob(b, row->frame_len ? row->frame : NULL, row->frame_len);
+}
+
+static void on_task_end(void *arg, const struct task_end_row *row)
+{
+    struct batch *b = &((struct engine *)arg)->open;
+    batch_add(b, ST_TASK_END);
+    batch_int(b, (int64_t)row->job);
+    batch_int(b, (int64_t)row->seq);
+    batch_int(b, row->task);
+    batch_int(b, (int)row->state);
+    batch_int(b, row->finished_us);
+    batch_blob(b, row->result_len ? row->result : NULL, row->result_len);
+    batch_str(b, row->error);
+}
+
+static void on_job(void *arg, uint64_t id, const char *state, size_t len)
+{
+    struct engine *e = arg;
+    struct live *job = engine_job(e, id);
+    if (!job || job->ended)
+        return;
+    buf_clear(&job->runtime);
+    buf_add(&job->runtime, state, len);
+    job_mark_dirty(e, job);
+}
+
+static const struct runtime_sink sink = {on_task, on_task_end, on_job};
+
+/* The job's end is on disk. */
+static void forget_job(void *arg)
+{
+    live_free(arg);
+}
+
+void rows_collect(struct engine *e)
+{
+    runtime_collect(e->runtime, &sink, e);
+    while (e->dirty_jobs) {
+        struct live *job = e->dirty_jobs;
+        e->dirty_jobs = job->next_dirty;
+        job->on_dirty_list = job->dirty = false;
+        if (job->fresh)
+            add_job(&e->open, job);
+        else if (!job->ended)
+            change_job(&e->open, job);
+        job->fresh = false;
+        buf_clear(&job->runtime);
+        if (job->ended) {
+            end_job(&e->open, job);
+            map_remove(&e->jobs, job->id);
+            effects_call(&e->effects, forget_job, job);
+        }
+    }
+}

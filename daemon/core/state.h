@@ -1,0 +1,157 @@
+#ifndef COROD_CORE_STATE_H
+#define COROD_CORE_STATE_H
+/* The engine's own structures, shared by the files of this folder. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/base/map.h"
+#include "daemon/base/worker.h"
+#include "daemon/core/effects.h"
+#include "daemon/core/engine.h"
+#include "daemon/run/exec.h"
+#include "daemon/sched/pool.h"
+
+enum { SHA_BYTES = 32 };
+
+/* Content that jobs share, by its SHA-256: a program or an environment. */
+struct shared {
+    unsigned char sha[SHA_BYTES];
+    unsigned refs;
+    bool stored; /* its row is in a batch or on disk */
+    bool in_map;
+    struct map *map;
+    struct program *program;   /* of a program … */
+    struct mistakes warnings;  /* … what its check warned of */
+    struct value *environment; /* of an environment: object of strings */
+};
+
+/* A job that has not ended, or whose end is not on disk yet. */
+struct live {
+    uint64_t id;
+    unsigned char uuid[16];
+    uint32_t uid, gid;
+    enum job_state state;
+    struct shared *program, *environment; /* environment may be NULL */
+    char *key, *cwd, *pool;               /* NULL: none; cwd is the effective one */
+    int umask;
+    int64_t created_us, started_us, finished_us; /* wall clock; 0: not yet */
+    uint64_t output_seq;
+    unsigned waiting, running; /* leaves that wait for slots, that were launched */
+    bool launched;             /* ever */
+    /* What the next batch must write. */
+    bool fresh, dirty, ended, on_dirty_list;
+    struct live *next_dirty;
+    struct buf runtime; /* the runtime's part; len 0: unchanged */
+    struct buf value, error;
+};
+
+enum attempt_state {
+    ATTEMPT_RECORDED,  /* its launch is in a batch */
+    ATTEMPT_COMMITTED, /* its launch is on disk; to be sent */
+    ATTEMPT_SENT,
+    ATTEMPT_ENDED, /* its end is in a batch */
+};
+
+struct attempt {
+    uint64_t number, job;
+    uint32_t task;
+    enum attempt_state state;
+    bool same_boot, resolving, stop;
+    struct leaf *leaf; /* NULL: nobody waits for it any more */
+    int64_t launched_us;
+    struct attempt *prev, *next; /* ascending numbers */
+};
+
+struct engine {
+    struct loop *loop;
+    const struct config *config;
+    void (*on_event)(void *arg, const struct event *e);
+    void *arg;
+    struct store *store;
+    struct runtime *runtime;
+    struct pools *pools;
+    struct exec_client *exec;
+    struct worker *worker;
+    struct timer *timer; /* of the runtime's next deadline */
+
+    struct map jobs;     /* id → struct live */
+    struct map attempts; /* number → struct attempt */
+    struct attempt *first_attempt, *last_attempt;
+    struct map programs, environments; /* sha → struct shared */
+    struct map keys; /* (uid, key) being submitted → struct submit, see submit.c */
+    uint64_t next_job, next_attempt, next_event;
+
+    /* The rule of the tick: what is open goes on disk with the next batch. */
+    struct batch open, committing;
+    struct effects effects, releasing;
+    struct live *dirty_jobs;
+    bool is_committing, runtime_dirty, in_turn, again;
+
+    /* Leaves that can never start, to be told to the runtime outside its calls. */
+    struct failed_leaf *failed;
+    size_t n_failed, cap_failed;
+
+    bool exec_seen;  /* its highest number is known: launches may be numbered */
+    bool exec_ready; /* up, and all open attempts are resolved */
+    size_t n_resolving;
+    bool draining;
+    char storage_trouble[200], exec_trouble[200];
+    char boot_id[40];
+    int64_t clock_offset_us; /* runtime's time = boot clock + this */
+    int64_t started_us;
+    size_t n_running;
+};
+
+struct failed_leaf {
+    struct leaf *leaf;
+    char *text;
+};
+
+/* engine.c */
+int64_t engine_now_us(const struct engine *e); /* the runtime's time */
+struct live *engine_job(struct engine *e, uint64_t id);
+void engine_emit(struct engine *e, enum event_type type, const struct live *job, uint32_t task,
+                 int state, uint64_t n, const char *text, size_t len);
+/* The runtime has work: a turn must come. */
+void engine_touch(struct engine *e);
+
+/* rows.c: jobs as rows */
+void job_mark_dirty(struct engine *e, struct live *job);
+/* Sets the state, with its event. */
+void job_set_state(struct engine *e, struct live *job, enum job_state state);
+/* Queued while it only waits for its first slot, else running. */
+void job_refresh_state(struct engine *e, struct live *job);
+/* Adds what changed to e->open. */
+void rows_collect(struct engine *e);
+void live_free(struct live *job);
+
+/* shared.c */
+void sha256(const void *p, size_t len, unsigned char out[SHA_BYTES]);
+struct shared *shared_find(struct map *m,
+                           const unsigned char sha[SHA_BYTES]); /* a new reference or NULL */
+struct shared *shared_add(struct map *m, const unsigned char sha[SHA_BYTES]); /* one reference */
+void shared_unref(struct shared *s);
+struct shared *environment_get(struct engine *e,
+                               struct value *env); /* a reference; NULL for NULL or {} */
+
+/* attempt.c */
+extern const struct exec_events engine_exec_events;
+void attempts_launch(struct engine *e); /* grants slots, tells failed leaves */
+void attempt_release_start(struct engine *e, uint64_t number);
+void attempt_release_stop(struct engine *e, uint64_t number);
+void attempt_release_settle(struct engine *e, uint64_t number);
+void attempt_leaf_wanted(struct engine *e, struct leaf *leaf);
+void attempt_leaf_dropped(struct engine *e, struct leaf *leaf);
+struct attempt *attempt_add(struct engine *e, uint64_t number, uint64_t job, uint32_t task);
+void attempts_free(struct engine *e);
+
+/* start.c: what the executor is told of a leaf */
+/* Sends it; false with err when it cannot be built (bad bytes, too large). */
+bool attempt_send(struct engine *e, const struct attempt *a, struct err *err);
+/* `make -j4`, for lists: at most about 200 bytes, UTF-8. */
+void leaf_command_text(const struct leaf *leaf, struct buf *out);
+
+/* recover.c */
+bool engine_recover(struct engine *e, struct err *err);
+
+#endif

@@ -1,0 +1,327 @@
+/*
+ * From a document to a job: check (large ones on the worker), key, row, first step.
+ *
+ * A key is looked up on disk before its job is accepted. Until that is decided and on disk, other
+ * submissions with the same key wait in line, so two of them can never both find it unused.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "daemon/core/state.h"
+#include "proto/errors.h"
+#include "proto/mem.h"
+
+enum { WORKER_FROM_BYTES = 64 * 1024 };
+
+struct submit {
+    struct engine *engine;
+    char *text;
+    size_t len;
+    uint32_t uid, gid;
+    char *key, *cwd;
+    struct shared *environment;
+    int umask;
+    unsigned char sha[SHA_BYTES];
+    struct program *program; /* parsed here, not yet shared */
+    struct mistakes errors, warnings;
+    struct shared *shared;
+    struct submitted result;
+    uint64_t key_hash;
+    struct submit *next_in_line; /* waits for the same key */
+    void (*on_submitted)(void *arg, const struct submitted *r, const struct mistakes *errors,
+                         const struct err *err);
+    void (*on_checked)(void *arg, const struct mistakes *errors, const struct mistakes *warnings);
+    void *arg;
+};
+
+static void submit_free(struct submit *s)
+{
+    free(s->text);
+    free(s->key);
+    free(s->cwd);
+    shared_unref(s->environment);
+    program_unref(s->program);
+    shared_unref(s->shared);
+    mistakes_release(&s->errors);
+    mistakes_release(&s->warnings);
+    free(s);
+}
+
+static void fail(struct submit *s, const struct err *err)
+{
+    s->on_submitted(s->arg, NULL, err->code == ERR_INVALID_JOB ? &s->errors : NULL, err);
+    submit_free(s);
+}
+
+static void uuid7(unsigned char u[16], int64_t now_us)
+{
+    uint64_t ms = (uint64_t)(now_us / 1000);
+    if (getrandom(u, 16, 0) != 16)
+        memset(u, 0, 16);
+    for (int i = 0; i < 6; i++)
+        u[i] = (unsigned char)(ms >> (8 * (5 - i)));
+    u[6] = (unsigned char)((u[6] & 0x0f) | 0x70);
+    u[8] = (unsigned char)((u[8] & 0x3f) | 0x80);
+}
+
+static void next_in_line(struct submit *s);
+
+static void on_accepted(void *arg)
+{
+    struct submit *s = arg;
+    s->on_submitted(s->arg, &s->result, NULL, NULL);
+    next_in_line(s);
+    submit_free(s);
+}
+
+static void store_program(struct engine *e, struct submit *s)
+{
+    if (s->shared->stored)
+        return;
+    batch_add(&e->open, ST_PROGRAM_ADD);
+    batch_blob(&e->open, s->sha, SHA_BYTES);
+    batch_blob(&e->open, s->text, s->len);
+    s->shared->stored = true;
+}
+
+static void accept(struct submit *s)
+{
+    struct engine *e = s->engine;
+    const struct document *doc = program_document(s->shared->program);
+    struct live *job = xcalloc(1, sizeof *job);
+    job->id = e->next_job++;
+    job->uid = s->uid;
+    job->gid = s->gid;
+    job->created_us = clock_real_us();
+    uuid7(job->uuid, job->created_us);
+    job->key = s->key ? xstrdup(s->key) : NULL;
+    job->pool = doc->pool ? xstrdup(doc->pool) : NULL;
+    job->cwd = doc->cwd ? xstrdup(doc->cwd) : s->cwd ? xstrdup(s->cwd) : NULL;
+    job->umask = doc->umask >= 0 ? doc->umask : s->umask;
+    job->environment = s->environment;
+    s->environment = NULL;
+    store_program(e, s);
+    job->program = s->shared;
+    job->program->refs++;
+    job->fresh = true;
+    job->state = JOB_STATE_QUEUED;
+    map_put(&e->jobs, job->id, job);
+    job_mark_dirty(e, job);
+    engine_emit(e, EVENT_JOB_CREATED, job, 0, (int)job->state, 0, doc->name,
+                doc->name ? strlen(doc->name) : 0);
+    runtime_start(e->runtime, job->id, job->program->program, engine_now_us(e));
+
+    s->result =
+        (struct submitted){.id = job->id, .state = job->state, .warnings = &s->shared->warnings};
+    memcpy(s->result.uuid, job->uuid, sizeof job->uuid);
+    engine_after_commit(e, on_accepted, s);
+}
+
+/* Keys. */
+
+static void on_key_rows(void *arg, const struct rows *sets, size_t n, const struct err *err);
+
+static void look_up_key(struct submit *s)
+{
+    struct err err;
+    struct batch q = {0};
+    batch_add(&q, ST_JOB_BY_KEY);
+    batch_int(&q, s->uid);
+    batch_str(&q, s->key);
+    bool ok = store_read(s->engine->store, &q, on_key_rows, s, &err);
+    batch_release(&q);
+    if (!ok) {
+        err.code = ERR_OVERLOADED;
+        next_in_line(s);
+        fail(s, &err);
+    }
+}
+
+static void next_in_line(struct submit *s)
+{
+    if (!s->key || map_get(&s->engine->keys, s->key_hash) != s)
+        return;
+    map_remove(&s->engine->keys, s->key_hash);
+    if (s->next_in_line) {
+        map_put(&s->engine->keys, s->key_hash, s->next_in_line);
+        look_up_key(s->next_in_line);
+    }
+}
+
+static void on_key_rows(void *arg, const struct rows *sets, size_t n, const struct err *read_err)
+{
+    struct submit *s = arg;
+    struct err err;
+    if (read_err || n != 1) {
+        err_set(&err, ERR_STORAGE, "cannot look up the key: %s",
+                read_err ? read_err->text : "no answer");
+        next_in_line(s);
+        fail(s, &err);
+        return;
+    }
+    if (!sets->n) {
+        accept(s);
+        return;
+    }
+    const struct cell *sha = cell_at(sets, 0, 2), *uuid = cell_at(sets, 0, 3);
+    if (sha->type != CELL_BLOB || sha->s.len != SHA_BYTES ||
+        memcmp(sha->s.p, s->sha, SHA_BYTES) != 0) {
+        err_set(&err, ERR_KEY, "key \"%s\" was used for another document, by job %lld", s->key,
+                (long long)cell_int(sets, 0, 0));
+        next_in_line(s);
+        fail(s, &err);
+        return;
+    }
+    s->result = (struct submitted){.id = (uint64_t)cell_int(sets, 0, 0),
+                                   .state = (enum job_state)cell_int(sets, 0, 1),
+                                   .existing = true};
+    if (uuid->type == CELL_BLOB && uuid->s.len == sizeof s->result.uuid)
+        memcpy(s->result.uuid, uuid->s.p, sizeof s->result.uuid);
+    on_accepted(s);
+}
+
+static void submit_keyed(struct submit *s)
+{
+    struct buf b = {0};
+    put_u32(&b, s->uid);
+    buf_addstr(&b, s->key);
+    s->key_hash = map_key(b.data, b.len);
+    buf_release(&b);
+    struct submit *first = map_get(&s->engine->keys, s->key_hash);
+    if (!first) {
+        map_put(&s->engine->keys, s->key_hash, s);
+        look_up_key(s);
+        return;
+    }
+    while (first->next_in_line)
+        first = first->next_in_line;
+    first->next_in_line = s;
+}
+
+/* Checking. */
+
+struct pool_search {
+    const char *name;
+    bool found;
+};
+
+static void match_pool(void *arg, const struct pool_stats *p)
+{
+    struct pool_search *search = arg;
+    search->found |= strcmp(p->name, search->name) == 0;
+}
+
+static bool pool_exists(struct engine *e, const char *name)
+{
+    struct pool_search search = {name, false};
+    pools_each(e->pools, match_pool, &search);
+    return search.found;
+}
+
+static bool may_accept(struct submit *s, struct err *err)
+{
+    struct engine *e = s->engine;
+    if (!s->shared)
+        return err_set(err, ERR_INVALID_JOB, "the job has %zu mistake%s", s->errors.n,
+                       s->errors.n == 1 ? "" : "s");
+    const struct document *doc = program_document(s->shared->program);
+    if (e->draining)
+        return err_set(err, ERR_DRAINING, "the daemon is draining: it takes no new jobs");
+    if (e->storage_trouble[0])
+        return err_set(err, ERR_STORAGE, "no new jobs while the disk refuses: %.200s",
+                       e->storage_trouble);
+    if (doc->pool && !pool_exists(e, doc->pool))
+        return err_set(err, ERR_PARAMS,
+                       "/pool: there is no pool \"%.64s\" (coro pool set NAME SLOTS creates one)",
+                       doc->pool);
+    if (!s->key && doc->key)
+        s->key = xstrdup(doc->key);
+    if (s->key && (!*s->key || strlen(s->key) > 255))
+        return err_set(err, ERR_PARAMS, "a key has 1 to 255 bytes");
+    return true;
+}
+
+static void on_parsed(void *arg)
+{
+    struct submit *s = arg;
+    struct engine *e = s->engine;
+    struct err err;
+    if (s->on_checked) {
+        s->on_checked(s->arg, &s->errors, &s->warnings);
+        submit_free(s);
+        return;
+    }
+    if (s->program) {
+        s->shared = shared_find(&e->programs, s->sha);
+        if (!s->shared) {
+            s->shared = shared_add(&e->programs, s->sha);
+            s->shared->program = s->program;
+            s->program = NULL;
+            s->shared->warnings = s->warnings;
+            s->warnings = (struct mistakes){0};
+        }
+    }
+    if (!may_accept(s, &err))
+        fail(s, &err);
+    else if (s->key)
+        submit_keyed(s);
+    else
+        accept(s);
+}
+
+static void parse(void *arg)
+{
+    struct submit *s = arg;
+    s->program = program_parse(s->text, s->len, s->engine->config->max_depth, runtime_kinds(),
+                               &s->errors, &s->warnings);
+}
+
+static void run(struct submit *s)
+{
+    if (s->len >= WORKER_FROM_BYTES) {
+        worker_run(s->engine->worker, parse, on_parsed, s);
+        return;
+    }
+    parse(s);
+    on_parsed(s);
+}
+
+void engine_submit(struct engine *e, const struct submission *in,
+                   void (*on_done)(void *arg, const struct submitted *r,
+                                   const struct mistakes *errors, const struct err *err),
+                   void *arg)
+{
+    struct submit *s = xcalloc(1, sizeof *s);
+    *s = (struct submit){
+        .engine = e,
+        .text = xmemdup(in->text, in->len),
+        .len = in->len,
+        .uid = in->uid,
+        .gid = in->gid,
+        .key = in->key ? xstrdup(in->key) : NULL,
+        .cwd = in->cwd ? xstrdup(in->cwd) : NULL,
+        .environment = environment_get(e, in->env),
+        .umask = in->umask < 0 ? 022 : in->umask,
+        .on_submitted = on_done,
+        .arg = arg,
+    };
+    sha256(s->text, s->len, s->sha);
+    s->shared = shared_find(&e->programs, s->sha);
+    if (s->shared)
+        on_parsed(s);
+    else
+        run(s);
+}
+
+void engine_check(struct engine *e, const char *text, size_t len,
+                  void (*on_done)(void *arg, const struct mistakes *errors,
+                                  const struct mistakes *warnings),
+                  void *arg)
+{
+    struct submit *s = xcalloc(1, sizeof *s);
+    *s = (struct submit){
+        .engine = e, .text = xmemdup(text, len), .len = len, .on_checked = on_done, .arg = arg};
+    run(s);
+}
