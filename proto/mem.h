@@ -37,7 +37,7 @@ static inline void cleanup_close_p(int *fd)
     close_fd(*fd);
 }
 
-#define cleanup(fn)   __attribute__((cleanup(fn)))
+#define cleanup(fn)   __attribute__((__cleanup__(fn)))
 #define cleanup_free  cleanup(cleanup_free_p)
 #define cleanup_close cleanup(cleanup_close_p)
 

@@ -53,7 +53,7 @@ static inline void value_unref_p(struct value **v)
 {
     value_unref(*v);
 }
-#define cleanup_value __attribute__((cleanup(value_unref_p)))
+#define cleanup_value __attribute__((__cleanup__(value_unref_p)))
 
 /* Each returns a new reference. */
 struct value *value_null(void);
