@@ -53,8 +53,10 @@ void attempt_leaf_dropped(struct engine *e, struct leaf *leaf)
 {
     if (leaf->state == LEAF_WANTED) {
         struct live *job = engine_job(e, leaf->job);
-        if (leaf->user && job)
+        if (leaf->user && job) {
             job->waiting--;
+            job_refresh_state(e, job);
+        }
         pools_leave(leaf);
         drop_failed(e, leaf);
         return;
@@ -125,19 +127,22 @@ static void launch(struct engine *e, struct leaf *leaf)
     runtime_leaf_launched(e->runtime, leaf, a->number, engine_now_us(e));
 }
 
-void attempts_launch(struct engine *e)
+bool attempts_launch(struct engine *e)
 {
+    bool told = e->n_failed > 0;
     while (e->n_failed) {
         struct failed_leaf f = e->failed[--e->n_failed];
         struct leaf_outcome outcome = {.how = LEAF_NOT_STARTED, .status = 126, .text = f.text};
         runtime_leaf_ended(e->runtime, f.leaf, &outcome);
         free(f.text);
-        e->again = true;
     }
     /* Without the executor's highest number none may be given. */
     struct leaf *leaf;
-    while (e->exec_seen && (leaf = pools_next(e->pools)))
+    while (e->exec_seen && (leaf = pools_next(e->pools))) {
         launch(e, leaf);
+        told = true;
+    }
+    return told;
 }
 
 /* Ends. */

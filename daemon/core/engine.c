@@ -226,8 +226,7 @@ bool engine_turn(void *arg)
     bool more = false;
     if (e->open.bytes.len < OPEN_MAX_BYTES)
         more = runtime_tick(e->runtime, engine_now_us(e), TURN_BUDGET);
-    attempts_launch(e);
-    more |= e->n_failed > 0;
+    more |= attempts_launch(e);
     commit(e);
     exec_flush(e->exec);
     arm_timer(e);
@@ -299,11 +298,6 @@ static void finish_commits(struct engine *e)
     }
 }
 
-static void drop_submission(void *arg)
-{
-    free(arg);
-}
-
 void engine_free(struct engine *e)
 {
     if (!e)
@@ -312,7 +306,7 @@ void engine_free(struct engine *e)
     e->exec_ready = false;
     if (e->store && e->exec)
         finish_commits(e);
-    worker_free(e->worker, drop_submission);
+    worker_free(e->worker, submission_drop);
     exec_client_free(e->exec);
     attempts_free(e);
     store_close(e->store);

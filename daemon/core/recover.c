@@ -284,7 +284,7 @@ static bool on_open_attempt(void *arg, size_t set, const struct rows *row, struc
     struct attempt *a =
         attempt_add(e, number, (uint64_t)cell_int(row, 0, 1), (uint32_t)cell_int(row, 0, 2));
     const char *boot = cell_str(row, 0, 3);
-    a->state = ATTEMPT_COMMITTED;
+    a->state = ATTEMPT_SENT; /* perhaps: the executor will say */
     a->same_boot = boot && strcmp(boot, e->boot_id) == 0;
     a->launched_us = cell_int(row, 0, 4);
     a->leaf = runtime_leaf_find(e->runtime, number);

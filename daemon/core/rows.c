@@ -170,6 +170,7 @@ void rows_collect(struct engine *e)
     runtime_collect(e->runtime, &sink, e);
     while (e->dirty_jobs) {
         struct live *job = e->dirty_jobs;
+        job_refresh_state(e, job);
         e->dirty_jobs = job->next_dirty;
         job->on_dirty_list = job->dirty = false;
         if (job->fresh)

@@ -85,7 +85,7 @@ struct engine {
     struct batch open, committing;
     struct effects effects, releasing;
     struct live *dirty_jobs;
-    bool is_committing, runtime_dirty, in_turn, again;
+    bool is_committing;
 
     /* Leaves that can never start, to be told to the runtime outside its calls. */
     struct failed_leaf *failed;
@@ -112,8 +112,6 @@ int64_t engine_now_us(const struct engine *e); /* the runtime's time */
 struct live *engine_job(struct engine *e, uint64_t id);
 void engine_emit(struct engine *e, enum event_type type, const struct live *job, uint32_t task,
                  int state, uint64_t n, const char *text, size_t len);
-/* The runtime has work: a turn must come. */
-void engine_touch(struct engine *e);
 
 /* rows.c: jobs as rows */
 void job_mark_dirty(struct engine *e, struct live *job);
@@ -136,7 +134,8 @@ struct shared *environment_get(struct engine *e,
 
 /* attempt.c */
 extern const struct exec_events engine_exec_events;
-void attempts_launch(struct engine *e); /* grants slots, tells failed leaves */
+/* Grants slots, tells failed leaves; true when the runtime was told something. */
+bool attempts_launch(struct engine *e);
 void attempt_release_start(struct engine *e, uint64_t number);
 void attempt_release_stop(struct engine *e, uint64_t number);
 void attempt_release_settle(struct engine *e, uint64_t number);
@@ -150,6 +149,9 @@ void attempts_free(struct engine *e);
 bool attempt_send(struct engine *e, const struct attempt *a, struct err *err);
 /* `make -j4`, for lists: at most about 200 bytes, UTF-8. */
 void leaf_command_text(const struct leaf *leaf, struct buf *out);
+
+/* submit.c: a submission that will not be answered any more */
+void submission_drop(void *submit);
 
 /* recover.c */
 bool engine_recover(struct engine *e, struct err *err);

@@ -49,6 +49,11 @@ static void submit_free(struct submit *s)
     free(s);
 }
 
+void submission_drop(void *submit)
+{
+    submit_free(submit);
+}
+
 static void fail(struct submit *s, const struct err *err)
 {
     s->on_submitted(s->arg, NULL, err->code == ERR_INVALID_JOB ? &s->errors : NULL, err);
