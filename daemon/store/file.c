@@ -225,7 +225,8 @@ static bool bring_up(struct db *d, const struct look *k, const char *path, struc
         return false;
     sqlite3_db_config(d->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     if (!db_number(d, "PRAGMA user_version", &version, err) || !migrate(d, version, err) ||
-        !db_exec(d, "PRAGMA journal_mode = WAL", err))
+        /* A transaction for nothing: that the log can be written shows now. */
+        !db_exec(d, "PRAGMA journal_mode = WAL; BEGIN IMMEDIATE; COMMIT", err))
         return fail_open(path, err);
     return version == newest_version || check_statements(d, path, err);
 }
