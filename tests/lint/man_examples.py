@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+# test-timeout: 180
+"""Every example of corod-job(5) is a right document, and runs to its end; verbs and methods that the
+program has are in the manual, and none that it has not."""
+import json
+import os
+import re
+import subprocess
+import tempfile
+
+from report import Report, read
+
+
+def literals(page):
+    for text in re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", read(page), re.M | re.S):
+        yield text.replace("\\e", "\\").replace("\\(dq", '"').replace("\\&", "")
+
+
+def rows(path, macro):
+    """First word of each row of a table."""
+    return re.findall(r"^%s\(\"?([\w.]+)" % macro, read(path), re.M)
+
+
+report = Report()
+page = read("man/corod-job.5")
+for verb in rows("daemon/task/node.def", "NODE"):
+    if verb != "block":
+        report.check(re.search(r"^\.(It|Ic|Cm) .*\b%s\b" % verb, page, re.M),
+                     "corod-job(5) does not tell of %s" % verb)
+page = read("man/corod-protocol.7")
+for name, rest in re.findall(r'^METHOD\(\w+, "([\w.]+)"(.*?)^(?=METHOD|#undef)', read("proto/method.def"),
+                             re.M | re.S):
+    entry = re.search(r"^\.It Cm .*?%s\b(.*)" % re.escape(name), page, re.M)
+    if report.check(entry, "corod-protocol(7) does not tell of %s" % name):
+        for parameter in re.findall(r"PARAM\(\w+, (\w+)", rest):
+            report.check(re.search(r"\b%s\b" % parameter, entry.group(1)),
+                         "corod-protocol(7) does not tell of %s's %s" % (name, parameter))
+for code in re.findall(r"^ERROR\(\w+, (-\d+)", read("proto/errors.def"), re.M):
+    report.check("\n.It %s\n" % code in page, "corod-protocol(7) does not tell of %s" % code)
+
+coro = os.environ.get("CORO", "")
+if not os.path.exists(coro):
+    report.skip("coro is not built")
+    report.end()
+with tempfile.TemporaryDirectory() as home:
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("CORO_", "XDG_"))}
+    env.update(HOME=home, XDG_STATE_HOME=os.path.join(home, "state"))
+    try:
+        for number, text in enumerate(literals("man/corod-job.5")):
+            what = "corod-job(5), example %d" % number
+            try:
+                json.loads(text)
+            except ValueError as e:
+                report.check(False, "%s is no JSON: %s\n%s" % (what, e, text))
+                continue
+            path = os.path.join(home, "job.json")
+            with open(path, "w") as f:
+                f.write(text)
+            report.command([coro, "check", path], what + ", check", cwd=home, env=env, quiet=False)
+            report.command([coro, "submit", "-w", path], what + ", run", cwd=home, env=env,
+                           quiet=False)
+    finally:
+        subprocess.run([coro, "daemon", "stop"], env=env, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+report.end()
