@@ -24,7 +24,8 @@ struct names {
  * KeyError, IndexError, TypeError, ValueError (too large or too deep).
  */
 struct value *expr_eval(const struct expr *e, const struct names *names, struct value **error);
-/* The value when it holds no `${…}` and no logic (borrowed), else NULL: for checks at submit. */
+/* The value when it holds no `${…}` and no logic (borrowed), else NULL: for checks at submit. e may
+ * be NULL. */
 struct value *expr_literal(const struct expr *e);
 /* JsonLogic's truth: false, null, 0, "", [] are false. */
 bool value_truthy(const struct value *v);
