@@ -20,8 +20,8 @@ enum {
 struct listener {
     int fd, reserve_fd;
     struct io *io;
-    struct timer *rest;
-    bool is_told; /* that accepting fails, until it works again */
+    struct alarm *rest;
+    bool is_told;                /* that accepting fails, until it works again */
     bool is_accepting, is_freed; /* freed by on_accept: on_ready does the rest */
     void (*on_accept)(void *arg, int fd);
     void *arg;
@@ -98,7 +98,7 @@ static void give_up(struct listener *n, int why)
     }
     n->reserve_fd = open_reserve();
     io_want(n->io, 0);
-    timer_start(n->rest, REST_US);
+    alarm_start(n->rest, REST_US);
 }
 
 static void on_rested(void *arg)
@@ -134,7 +134,7 @@ static bool is_the_peers(int e)
 static void release(struct listener *n)
 {
     io_free(n->io);
-    timer_free(n->rest);
+    alarm_free(n->rest);
     close_fd(n->reserve_fd);
     close_fd(n->fd);
     free(n);
@@ -175,7 +175,7 @@ struct listener *listener_new(struct loop *l, int fd, void (*on_accept)(void *ar
     n->reserve_fd = reserve;
     n->on_accept = on_accept;
     n->arg = arg;
-    n->rest = timer_new(l, on_rested, n);
+    n->rest = alarm_new(l, on_rested, n);
     n->io = io_new(l, fd, IO_READ, on_ready, n);
     return n;
 }

@@ -21,14 +21,14 @@ struct loop {
     bool stopping;
     int timer_fd;
     struct event timer_event;
-    struct timer **heap; /* earliest first; at equal deadlines the one started first */
+    struct alarm **heap; /* earliest first; at equal deadlines the one started first */
     size_t heap_len, heap_cap;
     uint64_t timer_starts;
     int64_t armed_us; /* what timer_fd is set to; 0: not set */
     struct watched_signal *signals;
 };
 
-struct timer {
+struct alarm {
     struct loop *loop;
     void (*on_due)(void *arg);
     void *arg;
@@ -84,19 +84,19 @@ static void add_event(struct event *e)
               strerror(errno));
 }
 
-static bool is_before(const struct timer *a, const struct timer *b)
+static bool is_before(const struct alarm *a, const struct alarm *b)
 {
     return a->deadline_us != b->deadline_us ? a->deadline_us < b->deadline_us : a->seq < b->seq;
 }
 
-static void heap_put(struct loop *l, size_t i, struct timer *t)
+static void heap_put(struct loop *l, size_t i, struct alarm *t)
 {
     l->heap[i] = t;
     t->place = i + 1;
 }
 
 /* Moves t, whose place is the free place i, to where it belongs. */
-static void heap_settle(struct loop *l, size_t i, struct timer *t)
+static void heap_settle(struct loop *l, size_t i, struct alarm *t)
 {
     for (; i > 0 && is_before(t, l->heap[(i - 1) / 2]); i = (i - 1) / 2)
         heap_put(l, i, l->heap[(i - 1) / 2]);
@@ -112,16 +112,16 @@ static void heap_settle(struct loop *l, size_t i, struct timer *t)
     heap_put(l, i, t);
 }
 
-struct timer *timer_new(struct loop *l, void (*on_due)(void *arg), void *arg)
+struct alarm *alarm_new(struct loop *l, void (*on_due)(void *arg), void *arg)
 {
-    struct timer *t = xcalloc(1, sizeof *t);
+    struct alarm *t = xcalloc(1, sizeof *t);
     t->loop = l;
     t->on_due = on_due;
     t->arg = arg;
     return t;
 }
 
-void timer_start(struct timer *t, int64_t delay_us)
+void alarm_start(struct alarm *t, int64_t delay_us)
 {
     struct loop *l = t->loop;
     if (__builtin_add_overflow(clock_boot_us(), delay_us > 0 ? delay_us : 0, &t->deadline_us))
@@ -129,30 +129,30 @@ void timer_start(struct timer *t, int64_t delay_us)
     t->seq = ++l->timer_starts;
     size_t i = t->place - 1;
     if (!t->place) {
-        l->heap = xgrow(l->heap, &l->heap_cap, l->heap_len + 1, sizeof(struct timer *));
+        l->heap = xgrow(l->heap, &l->heap_cap, l->heap_len + 1, sizeof(struct alarm *));
         i = l->heap_len++;
         l->heap[i] = t;
     }
     heap_settle(l, i, t);
 }
 
-void timer_stop(struct timer *t)
+void alarm_stop(struct alarm *t)
 {
     if (!t->place)
         return;
     struct loop *l = t->loop;
     size_t i = t->place - 1;
-    struct timer *last = l->heap[--l->heap_len];
+    struct alarm *last = l->heap[--l->heap_len];
     t->place = 0;
     if (last != t)
         heap_settle(l, i, last);
 }
 
-void timer_free(struct timer *t)
+void alarm_free(struct alarm *t)
 {
     if (!t)
         return;
-    timer_stop(t);
+    alarm_stop(t);
     free(t);
 }
 
@@ -182,8 +182,8 @@ static void on_timer_fd(evutil_socket_t fd, short what, void *arg)
     uint64_t newest = l->timer_starts;
     int64_t now_us = clock_boot_us();
     while (l->heap_len && l->heap[0]->deadline_us <= now_us && l->heap[0]->seq <= newest) {
-        struct timer *t = l->heap[0];
-        timer_stop(t);
+        struct alarm *t = l->heap[0];
+        alarm_stop(t);
         t->on_due(t->arg);
     }
 }

@@ -215,9 +215,9 @@ static void arm_timer(struct engine *e)
 {
     int64_t next = runtime_next_us(e->runtime);
     if (next == INT64_MAX)
-        timer_stop(e->timer);
+        alarm_stop(e->timer);
     else
-        timer_start(e->timer, next - engine_now_us(e));
+        alarm_start(e->timer, next - engine_now_us(e));
 }
 
 bool engine_turn(void *arg)
@@ -273,7 +273,7 @@ struct engine *engine_new(struct loop *l, const struct config *config,
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     e->pools = pools_new(cpus > 0 ? (uint32_t)cpus : 1);
     e->runtime = runtime_new(&effects_of_runtime, e);
-    e->timer = timer_new(l, on_deadline, e);
+    e->timer = alarm_new(l, on_deadline, e);
     e->worker = worker_new(l, err);
     cleanup_free char *path = xasprintf("%s/corod.db", config->state_dir);
     if (e->worker)
@@ -312,7 +312,7 @@ void engine_free(struct engine *e)
     store_close(e->store);
     runtime_free(e->runtime);
     pools_free(e->pools);
-    timer_free(e->timer);
+    alarm_free(e->timer);
     size_t at = 0;
     for (struct map_slot *s; (s = map_next(&e->jobs, &at));)
         live_free(s->value);

@@ -72,7 +72,7 @@ struct engine {
     struct pools *pools;
     struct exec_client *exec;
     struct worker *worker;
-    struct timer *timer; /* of the runtime's next deadline */
+    struct alarm *timer; /* of the runtime's next deadline */
 
     struct map jobs;     /* id → struct live */
     struct map attempts; /* number → struct attempt */
