@@ -9,7 +9,7 @@ from report import TOP, Report, files, read
 FILE_LINES = 500
 FUNCTION_LINES = 70
 # Paths of the machine where something was written have no place in the project.
-PRIVATE = [r"/wor[k]/", r"/roo[t]/", r"/tmp/b-"]
+PRIVATE = [r"/wor[k]/", r"/roo[t]/", r"/tmp/[b]-"]
 for folder in (TOP, os.path.expanduser("~")):
     if folder.count("/") >= 2:
         PRIVATE.append(r"(?<![\w.)}])" + re.escape(folder) + r"\b")

@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+# test-timeout: 150
+"""corod as the system's daemon, under a real systemd: restarts and kills under load disturb no command and
+every one ends once; the watchdog, the sandbox, the journal, the policy."""
+import json
+import os
+import subprocess
+import sys
+import time
+
+from machine import Impossible, Machine
+
+BUILDDIR = os.environ.get("BUILDDIR", "build")
+COMMANDS = 12
+SECONDS = 6
+passed = failed = 0
+
+
+def check(good, text):
+    global passed, failed
+    if good:
+        passed += 1
+        print("ok: " + text, flush=True)
+    else:
+        failed += 1
+        print("FAILED: " + text, flush=True)
+    return good
+
+
+def equal(got, want, text):
+    return check(got == want, text if got == want else "%s: %r, not %r" % (text, got, want))
+
+
+class Scenario:
+    def __init__(self, machine):
+        self.m = machine
+
+    def coro(self, *argv, user="tester", **more):
+        return self.m.run("coro", *argv, user=user, **more)
+
+    def show(self, job):
+        return json.loads(self.coro("show", "--json", job).stdout)
+
+    def pid(self, unit):
+        return int(self.m.prop(unit, "MainPID"))
+
+    def active(self, unit, seconds=15):
+        self.m.until(lambda: self.m.prop(unit, "ActiveState") == "active", seconds,
+                     unit + " is active")
+
+    def new_pid(self, unit, old):
+        """Waits until the unit runs again as another process."""
+        self.m.until(lambda: self.pid(unit) not in (0, old), 15, unit + " is started again")
+        self.active(unit)
+
+    def install(self):
+        m = self.m
+        m.run("systemd-sysusers")
+        m.run("systemd-tmpfiles", "--create", "--prefix=/run/corod")
+        m.run("useradd", "-m", "-u", "4321", "tester")
+        m.run("useradd", "-m", "-u", "4322", "other")
+        m.run("mkdir", "-m", "777", "/tmp/load")
+        m.run("systemctl", "daemon-reload")
+        m.run("systemctl", "enable", "--now", "corod.socket", "corod.service")
+        for unit in ("corod.service", "corod-exec.service", "corod-commands.service"):
+            self.active(unit)
+        check(True, "the units start")
+
+    def first_commands(self):
+        out = self.coro("run", "--", "id", "-un", check=False)
+        equal((out.returncode, out.stdout), (0, "tester\n"), "a command runs as its submitter")
+        groups = self.coro("run", "--", "id", "-G", check=False).stdout
+        equal(groups, "4321\n", "a command has its submitter's groups")
+        equal(self.coro("run", "--", "sh", "-c", "exit 3", check=False).returncode, 3,
+              "coro run ends with the command's status")
+        refused = self.coro("run", "--", "id", user=None, check=False)
+        check(refused.returncode != 0 and "uid=0" not in refused.stdout,
+              "the policy refuses root: status %d" % refused.returncode)
+        other = self.coro("show", "1", user="other", check=False)
+        check(other.returncode != 0, "another user's job is not to be seen")
+
+    def sandbox(self):
+        status = self.m.out("cat", "/proc/%d/status" % self.pid("corod"))
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        uid = self.m.out("id", "-u", "corod")
+        equal(fields["Uid"].split(), [uid] * 4, "the daemon is corod")
+        for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            equal(int(fields[name], 16), 0, "the daemon has no capability: " + name)
+        equal(fields["NoNewPrivs"], "1", "the daemon gains no rights")
+        equal(fields["Seccomp"], "2", "the daemon's system calls are filtered")
+
+    def load(self):
+        """Starts the load: commands that say when they start and end, each in its own file."""
+        script = ('echo "start $$" >>/tmp/load/$1; sleep %d; echo "end $$" >>/tmp/load/$1' % SECONDS)
+        job = {"gather": {"for": "i", "in": {"range": COMMANDS}, "do": {"sh": script,
+                                                                      "args": ["${i}"]}}}
+        self.m.run("sh", "-c", "cat >/tmp/load.json", stdin=json.dumps(job))
+        self.m.run("rm", "-rf", "/tmp/load")
+        self.m.run("mkdir", "-m", "777", "/tmp/load")
+        self.coro("pool", "set", "default", str(COMMANDS), user=None)
+        self.job = self.coro("submit", "/tmp/load.json").stdout.strip()
+        self.m.until(lambda: len(self.lines("start")) == COMMANDS, 20, "all commands have started")
+
+    def lines(self, word):
+        return self.m.run("sh", "-c", "grep -h '^%s' /tmp/load/*" % word,
+                          check=False).stdout.splitlines()
+
+    def undisturbed(self, what):
+        """All commands of the load are there, or have ended well, each having started once."""
+        job = json.loads(self.coro("wait", "--json", self.job, check=False).stdout or "null")
+        got = self.show(self.job)
+        equal(got["state"], "succeeded", "the job succeeds after " + what)
+        equal((len(self.lines("start")), len(self.lines("end"))), (COMMANDS, COMMANDS),
+              "each command ran once after " + what)
+        starts = sorted(line.split()[1] for line in self.lines("start"))
+        ends = sorted(line.split()[1] for line in self.lines("end"))
+        equal(ends, starts, "the processes that ended are those that started, after " + what)
+        return job
+
+    def in_commands_group(self):
+        pid = self.lines("start")[0].split()[1]
+        group = self.m.out("sh", "-c", "grep '^0::' /proc/%s/cgroup" % pid)
+        check("/corod-commands.service" in group, "commands are in their own group: " + group)
+
+    def disturb(self):
+        m = self.m
+        self.load()
+        self.in_commands_group()
+        old = self.pid("corod")
+        m.run("systemctl", "restart", "corod")
+        self.active("corod.service")
+        check(self.pid("corod") != old, "the daemon was restarted")
+        old = self.pid("corod")
+        m.run("kill", "-9", str(old))
+        self.new_pid("corod.service", old)
+        old = self.pid("corod-exec")
+        m.run("systemctl", "restart", "corod-exec")
+        self.active("corod-exec.service")
+        check(self.pid("corod-exec") != old, "the executor was restarted")
+        old = self.pid("corod-exec")
+        m.run("kill", "-9", str(old))
+        self.new_pid("corod-exec.service", old)
+        check(not self.lines("end"), "all of that happened under load")
+        self.undisturbed("restart and kill -9 of daemon and executor")
+
+    def stopped_meanwhile(self):
+        """Commands end while neither daemon nor executor is there."""
+        m = self.m
+        self.load()
+        m.run("systemctl", "stop", "corod.socket", "corod.service", "corod-exec.service")
+        m.until(lambda: len(self.lines("end")) == COMMANDS, SECONDS + 15, "the commands end")
+        check(True, "commands end without daemon and executor")
+        m.run("systemctl", "start", "corod.socket", "corod.service")
+        self.active("corod.service")
+        self.undisturbed("a stop")
+
+    def client_waits(self):
+        """While the daemon restarts, clients wait instead of starting one of their own."""
+        old = self.pid("corod")
+        self.m.run("kill", "-9", str(old))
+        out = self.coro("run", "--", "echo", "still here", check=False)
+        equal((out.returncode, out.stdout), (0, "still here\n"), "a client waits for the restart")
+        self.new_pid("corod.service", old)
+
+    def watchdog(self):
+        m = self.m
+        m.run("mkdir", "-p", "/run/systemd/system/corod.service.d")
+        m.run("sh", "-c", "cat >/run/systemd/system/corod.service.d/fast.conf",
+              stdin="[Service]\nWatchdogSec=2\n")
+        m.run("systemctl", "daemon-reload")
+        m.run("systemctl", "restart", "corod")
+        self.active("corod.service")
+        pid = self.pid("corod")
+        fed = int(m.prop("corod", "WatchdogTimestampMonotonic"))
+        m.until(lambda: int(m.prop("corod", "WatchdogTimestampMonotonic")) > fed + 4000000, 10,
+                "the watchdog is fed")
+        equal(self.pid("corod"), pid, "the watchdog is fed")
+        m.run("kill", "-STOP", str(pid))
+        self.new_pid("corod.service", pid)
+        check(True, "a daemon that hangs is started again")
+        m.run("rm", "/run/systemd/system/corod.service.d/fast.conf")
+        m.run("systemctl", "daemon-reload")
+
+    def journal(self):
+        m = self.m
+        m.run("journalctl", "--sync")
+        text = m.out("journalctl", "-b", "-o", "json", "_SYSTEMD_UNIT=corod.service",
+                     "_SYSTEMD_UNIT=corod-exec.service")
+        lines = [json.loads(line) for line in text.splitlines()]
+        own = [line for line in lines if line.get("SYSLOG_IDENTIFIER") in ("corod", "corod-exec")]
+        check(own, "corod's lines are in the journal")
+        check(all("<" != str(line["MESSAGE"])[0] for line in own),
+              "their priority is no part of their text")
+        check(any(line["PRIORITY"] != "6" for line in own), "lines have priorities of their own")
+
+    def security(self):
+        text = self.m.out("systemd-analyze", "security", "--no-pager", "corod.service", check=False)
+        score = float(text.split("Overall exposure level")[1].split(":")[1].split()[0])
+        check(score <= 2.0, "the daemon's exposure is %s" % score)
+
+    def end(self):
+        m = self.m
+        m.run("systemctl", "stop", "corod.socket", "corod.service", "corod-exec.service",
+              "corod-commands.service")
+        for unit in ("corod.service", "corod-exec.service", "corod-commands.service"):
+            equal(m.prop(unit, "Result"), "success", unit + " stops well")
+        left = m.run("pgrep", "-a", "corod", check=False).stdout.strip()
+        equal(left, "", "nothing is left")
+
+
+def main():
+    try:
+        machine = Machine()
+    except (Impossible, OSError) as why:
+        print("skipped: %s" % why)
+        print("0 passed, 0 failed, 1 skipped")
+        return 0
+    subprocess.run(["make", "-s", "-C", BUILDDIR, "install", "DESTDIR=" + machine.files],
+                   check=True, stdout=subprocess.DEVNULL)
+    began = time.monotonic()
+    machine.start()
+    print("up after %.1f s" % (time.monotonic() - began))
+    scenario = Scenario(machine)
+    try:
+        for step in (scenario.install, scenario.first_commands, scenario.sandbox,
+                     scenario.disturb, scenario.stopped_meanwhile, scenario.client_waits,
+                     scenario.watchdog, scenario.journal, scenario.security, scenario.end):
+            step()
+    except Exception as e:  # a step that can't go on
+        check(False, "%s: %s: %s" % (step.__name__, type(e).__name__, e))
+    if failed:
+        print(machine.run("journalctl", "-b", "--no-pager", "-n", "120", "-u", "corod*",
+                          check=False).stdout)
+        print(machine.run("systemctl", "status", "--no-pager", "corod*", check=False).stdout)
+    machine.stop()
+    print("%d passed, %d failed, 0 skipped" % (passed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
