@@ -143,7 +143,7 @@ bool exec_get_start(const void *payload, size_t len, struct exec_start *ret, str
                        (unsigned long long)s.number);
 
     size_t limits_bytes = s.n_limits * sizeof *s.limits;
-    char *block = xmalloc(limits_bytes + (argc + envc + 3) * sizeof(char *));
+    char *block = xmalloc(limits_bytes + (argc + envc + 4) * sizeof(char *));
     struct exec_limit *limits = (struct exec_limit *)(void *)block;
     const char **v = (const char **)(void *)(block + limits_bytes);
     get_limits(&lists, limits, s.n_limits);

@@ -142,7 +142,7 @@ ssize_t exec_frame_parse(const void *data, size_t len, struct exec_frame *ret, s
 
 /*
  * Decode a payload; false and *err when it is malformed. exec_get_start allocates its arrays in one
- * block that the caller frees through exec_start_release(); env has room for one more entry.
+ * block that the caller frees through exec_start_release(); env has room for two more entries.
  */
 bool exec_get_start(const void *payload, size_t len, struct exec_start *ret, struct err *err);
 void exec_start_release(struct exec_start *start);

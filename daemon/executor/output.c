@@ -1,0 +1,180 @@
+#include "daemon/executor/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "proto/exec.h"
+#include "proto/mem.h"
+
+enum { NAME_BYTES = 32, SPILL_BYTES = EXEC_OUTPUT_MAX_BYTES, FLUSH_BYTES = 48 * 1024 };
+
+void output_begin(struct output *o, int dirfd, uint64_t number, uint64_t cap_bytes, bool keep_all)
+{
+    struct buf pending = o->pending;
+    buf_clear(&pending);
+    *o = (struct output){.dirfd = dirfd,
+                         .number = number,
+                         .cap_bytes = cap_bytes,
+                         .keep_all = keep_all,
+                         .pending = pending,
+                         .fd = -1,
+                         .tail = -1};
+}
+
+void output_release(struct output *o)
+{
+    o->fd = close_fd(o->fd);
+    buf_release(&o->pending);
+}
+
+ssize_t output_read(struct output *o, int fd, enum outlog_stream stream, int64_t now_us)
+{
+    char *p = buf_reserve(&o->pending, OUTLOG_CHUNK_HEADER + OUTLOG_CHUNK_MAX_BYTES);
+    ssize_t n = read(fd, p + OUTLOG_CHUNK_HEADER, OUTLOG_CHUNK_MAX_BYTES);
+    if (n <= 0)
+        return n;
+    outlog_chunk_header(p, stream, (size_t)n);
+    o->pending.len += OUTLOG_CHUNK_HEADER + (size_t)n;
+    o->position += OUTLOG_CHUNK_HEADER + (size_t)n;
+    if (!o->flush_at_us)
+        o->flush_at_us = now_us + OUTPUT_HOLD_US;
+    return n;
+}
+
+bool output_should_flush(const struct output *o, int64_t now_us)
+{
+    if (!o->flush_at_us)
+        return false;
+    if (o->flush_at_us <= now_us)
+        return true;
+    return o->pending.len > (o->fd < 0 ? (size_t)SPILL_BYTES : (size_t)FLUSH_BYTES);
+}
+
+bool output_full(const struct output *o)
+{
+    return o->keep_all && o->pending.len >= OUTPUT_PENDING_MAX_BYTES;
+}
+
+static void piece_name(char name[NAME_BYTES], uint64_t number, int tail)
+{
+    if (tail < 0)
+        snprintf(name, NAME_BYTES, "%llu", (unsigned long long)number);
+    else
+        snprintf(name, NAME_BYTES, "%llu.t%d", (unsigned long long)number, tail);
+}
+
+/* Begins a piece in a file of its own; the one before stays as it is. */
+static bool open_piece(struct output *o, int tail)
+{
+    char name[NAME_BYTES], header[OUTLOG_FILE_HEADER];
+    piece_name(name, o->number, tail);
+    /* A number is never used twice, so what is there is the tail before the last (or of another
+     * life of this directory). A reader that has it open keeps it. */
+    unlinkat(o->dirfd, name, 0);
+    cleanup_close int fd = openat(
+        o->dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (fd < 0)
+        return false;
+    outlog_file_header(header, o->position - o->pending.len);
+    if (write(fd, header, sizeof header) != sizeof header) {
+        unlinkat(o->dirfd, name, 0);
+        return false;
+    }
+    close_fd(o->fd);
+    o->fd = steal_fd(&fd);
+    o->tail = tail;
+    o->piece_bytes = 0;
+    return true;
+}
+
+/* Opens the piece that the pending chunks belong to. */
+static bool choose_piece(struct output *o)
+{
+    if (o->fd < 0)
+        return open_piece(o, -1);
+    if (o->cap_bytes == 0)
+        return true;
+    uint64_t room = o->tail < 0 ? o->cap_bytes / 2 : o->cap_bytes / 4;
+    if (o->piece_bytes == 0 || o->piece_bytes + o->pending.len <= room)
+        return true;
+    return open_piece(o, o->tail == 0 ? 1 : 0);
+}
+
+static bool write_pending(struct output *o)
+{
+    if (!choose_piece(o))
+        return false;
+    ssize_t n = write(o->fd, o->pending.data, o->pending.len);
+    if (n >= 0 && (size_t)n == o->pending.len) {
+        o->piece_bytes += o->pending.len;
+        buf_clear(&o->pending);
+        return true;
+    }
+    /* Whole or not at all; when even this fails, a reader stops at the torn chunk. */
+    if (n > 0 && ftruncate(o->fd, (off_t)(OUTLOG_FILE_HEADER + o->piece_bytes)) < 0)
+        return false;
+    return false;
+}
+
+/* What was dropped is told in the stream, where it was. */
+static void tell_lost(struct output *o)
+{
+    size_t before = o->pending.len;
+    outlog_put_lost(&o->pending, o->untold_bytes);
+    o->position += o->pending.len - before;
+    o->untold_bytes = 0;
+}
+
+static void drop_pending(struct output *o)
+{
+    size_t at = 0;
+    struct outlog_chunk c;
+    ssize_t n;
+    while ((n = outlog_next(o->pending.data + at, o->pending.len - at, &c)) > 0) {
+        if (c.stream == OUTLOG_LOST) {
+            struct reader r = READER(c.data, c.len);
+            o->untold_bytes += get_u64(&r);
+        } else {
+            o->untold_bytes += c.len;
+            o->lost_bytes += c.len;
+        }
+        at += (size_t)n;
+    }
+    o->position -= o->pending.len;
+    buf_clear(&o->pending);
+}
+
+bool output_flush(struct output *o, int64_t now_us)
+{
+    o->flush_at_us = 0;
+    if (o->pending.len == 0)
+        return true;
+    if (write_pending(o))
+        return true;
+    if (!o->keep_all && o->pending.len >= OUTPUT_PENDING_MAX_BYTES / 2) {
+        drop_pending(o);
+        tell_lost(o);
+    }
+    o->flush_at_us = now_us + OUTPUT_HOLD_US;
+    return false;
+}
+
+void output_finish(struct output *o, bool *in_memory)
+{
+    *in_memory = o->fd < 0 && o->pending.len <= EXEC_OUTPUT_MAX_BYTES;
+    if (!*in_memory && o->pending.len > 0 && !write_pending(o))
+        drop_pending(o);
+    o->fd = close_fd(o->fd);
+}
+
+void output_remove(int dirfd, uint64_t number)
+{
+    char name[NAME_BYTES];
+    for (int tail = -1; tail <= 1; tail++) {
+        piece_name(name, number, tail);
+        unlinkat(dirfd, name, 0);
+    }
+}

@@ -1,0 +1,159 @@
+#include "daemon/executor/proctree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#include "proto/buf.h"
+#include "proto/mem.h"
+
+#define ENVIRON_MAX_BYTES (4u * 1024 * 1024)
+
+/* proc(5): "pid (comm) state ppid pgrp session …", starttime is field 22; comm may hold anything.
+ */
+bool proc_read(pid_t pid, struct proc *ret)
+{
+    char path[64], text[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (n <= 0)
+        return false;
+    text[n] = '\0';
+    const char *p = strrchr(text, ')');
+    int ppid, sid;
+    char state;
+    unsigned long long start;
+    if (!p || sscanf(p + 1,
+                     " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+                     "%llu",
+                     &state, &ppid, &sid, &start) != 4)
+        return false;
+    *ret = (struct proc){pid, ppid, sid, state, start};
+    return true;
+}
+
+static int by_pid(const void *a, const void *b)
+{
+    pid_t x = ((const struct proc *)a)->pid, y = ((const struct proc *)b)->pid;
+    return (x > y) - (x < y);
+}
+
+void proc_list_read(struct proc_list *l)
+{
+    l->n = 0;
+    DIR *d = opendir("/proc");
+    if (!d)
+        return;
+    for (struct dirent *e; (e = readdir(d));) {
+        struct proc p;
+        pid_t pid = (pid_t)atol(e->d_name);
+        if (pid <= 0 || !proc_read(pid, &p))
+            continue;
+        l->v = xgrow(l->v, &l->cap, l->n + 1, sizeof *l->v);
+        l->v[l->n++] = p;
+    }
+    closedir(d);
+    if (l->n)
+        qsort(l->v, l->n, sizeof *l->v, by_pid);
+}
+
+void proc_list_release(struct proc_list *l)
+{
+    free(l->v);
+    *l = (struct proc_list){0};
+}
+
+void proc_list_keep_descendants(struct proc_list *l, pid_t root)
+{
+    cleanup_free bool *in = xcalloc(l->n + 1, sizeof *in);
+    bool more = l->n > 0;
+    while (more) { /* as often as the tree is deep */
+        more = false;
+        for (size_t i = 0; i < l->n; i++) {
+            if (in[i])
+                continue;
+            struct proc key = {.pid = l->v[i].ppid};
+            struct proc *parent = bsearch(&key, l->v, l->n, sizeof *l->v, by_pid);
+            if (l->v[i].ppid == root || (parent && in[parent - l->v]))
+                more = in[i] = true;
+        }
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        if (in[i])
+            l->v[n++] = l->v[i];
+    }
+    l->n = n;
+}
+
+bool proc_kill(const struct proc *p, int signo)
+{
+    struct proc now;
+    cleanup_close int fd = pidfd_open(p->pid, 0);
+    /* The descriptor is of whoever has the pid now; it is ours if it began when ours did. */
+    if (fd < 0 || !proc_read(p->pid, &now) || now.start != p->start)
+        return false;
+    return pidfd_send_signal(fd, signo, NULL, 0) == 0;
+}
+
+uint64_t proc_attempt(pid_t pid, const char *id_setting)
+{
+    static const char name[] = "CORO_ATTEMPT=";
+    char path[64];
+    struct buf b = {0};
+    uint64_t found = 0;
+    bool ours = false;
+
+    snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    for (ssize_t n = 1; n > 0 && b.len < ENVIRON_MAX_BYTES;) {
+        n = read(fd, buf_reserve(&b, 65536), 65536);
+        b.len += n > 0 ? (size_t)n : 0;
+    }
+    buf_cstr(&b);
+    for (const char *p = b.data; p < b.data + b.len; p += strlen(p) + 1) {
+        ours = ours || strcmp(p, id_setting) == 0;
+        if (strncmp(p, name, sizeof name - 1) == 0)
+            found = strtoull(p + sizeof name - 1, NULL, 10);
+    }
+    buf_release(&b);
+    return ours ? found : 0;
+}
+
+int cgroup_signal(int dirfd, const char *name, int signo)
+{
+    char path[64];
+    int found = 0;
+    snprintf(path, sizeof path, "%s/cgroup.procs", name);
+    int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "re");
+    if (!f) {
+        close_fd(fd);
+        return -1;
+    }
+    for (int pid; fscanf(f, "%d", &pid) == 1;) {
+        found = 1;
+        /* A pid of the list may be another's a moment later: signal only what is still in it. */
+        if (signo && pid > 0)
+            kill(pid, signo);
+    }
+    fclose(f);
+    return found;
+}
+
+bool cgroup_kill(int dirfd, const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/cgroup.kill", name);
+    cleanup_close int fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    return fd >= 0 && write(fd, "1", 1) == 1;
+}

@@ -1,0 +1,45 @@
+#ifndef COROD_EXECUTOR_PROCTREE_H
+#define COROD_EXECUTOR_PROCTREE_H
+/*
+ * Finding and signalling processes: by descent, by session, by $CORO_ATTEMPT, by cgroup. Only for
+ * what a command leaves behind and for stops; a command that ends by itself costs none of this.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct proc {
+    pid_t pid, ppid, sid;
+    char state;
+    uint64_t start; /* clock ticks since boot */
+};
+
+struct proc_list {
+    struct proc *v; /* ascending pids */
+    size_t n, cap;
+};
+
+/* Reads one process's /proc/PID/stat. */
+bool proc_read(pid_t pid, struct proc *ret);
+/* All processes that /proc shows. */
+void proc_list_read(struct proc_list *l);
+void proc_list_release(struct proc_list *l);
+
+/* Keeps only the descendants of `root` (without it). */
+void proc_list_keep_descendants(struct proc_list *l, pid_t root);
+
+/* Sends signo to a process of the list unless its pid is another's by now. */
+bool proc_kill(const struct proc *p, int signo);
+
+/* $CORO_ATTEMPT of a process whose environment has id_setting ("CORO_EXECUTOR=…"); 0 when it has
+ * not, or it cannot be read. */
+uint64_t proc_attempt(pid_t pid, const char *id_setting);
+
+/* Whether any pid of the comma-less list file (cgroup.procs, opened at dirfd) is there, signalling
+ * each with signo unless that is 0. -1: the file cannot be read. */
+int cgroup_signal(int dirfd, const char *name, int signo);
+/* Kills all of a cgroup (directory name in dirfd) at once. */
+bool cgroup_kill(int dirfd, const char *name);
+
+#endif
