@@ -207,6 +207,25 @@ class Scenario:
         left = m.run("pgrep", "-a", "corod", check=False).stdout.strip()
         equal(left, "", "nothing is left")
 
+    def personal(self):
+        """A personal daemon that systemd starts for one user."""
+        m = self.m
+        m.run("rm", "-rf", "/run/corod")
+        m.run("loginctl", "enable-linger", "tester")
+        m.until(lambda: m.prop("user@4321.service", "ActiveState") == "active", 15,
+                "the user's systemd")
+        session = ("env", "HOME=/home/tester", "XDG_RUNTIME_DIR=/run/user/4321")
+        m.run(*session, "coro", "daemon", "enable", user="tester")
+        for unit in ("corod.service", "corod-exec.service"):
+            m.until(lambda: m.out(*session, "systemctl", "--user", "is-active", unit, user="tester",
+                                  check=False) == "active", 15, "the user's " + unit)
+        out = m.run(*session, "coro", "run", "--", "id", "-un", user="tester", check=False)
+        equal((out.returncode, out.stdout), (0, "tester\n"), "a personal daemon runs commands")
+        main_pid = m.out(*session, "systemctl", "--user", "show", "-P", "MainPID", "corod.service",
+                         user="tester")
+        status = m.out(*session, "coro", "daemon", "status", "--json", user="tester")
+        equal(str(json.loads(status)["pid"]), main_pid, "it is the one that systemd started")
+
 
 def main():
     try:
@@ -224,7 +243,8 @@ def main():
     try:
         for step in (scenario.install, scenario.first_commands, scenario.sandbox,
                      scenario.disturb, scenario.stopped_meanwhile, scenario.client_waits,
-                     scenario.watchdog, scenario.journal, scenario.security, scenario.end):
+                     scenario.watchdog, scenario.journal, scenario.security, scenario.end,
+                         scenario.personal):
             step()
     except Exception as e:  # a step that can't go on
         check(False, "%s: %s: %s" % (step.__name__, type(e).__name__, e))
