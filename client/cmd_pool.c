@@ -1,0 +1,67 @@
+#include "client/command.h"
+#include "client/conn.h"
+#include "client/get.h"
+#include "client/screen.h"
+#include "client/text.h"
+#include "client/view.h"
+#include "proto/mem.h"
+
+static int ls(struct cli *c, const struct options *o, int argc, char **argv)
+{
+    struct conn conn = {.fd = -1};
+    struct err err = {0};
+    (void)o, (void)argc, (void)argv;
+
+    if (!conn_open(&conn, c, &err))
+        return cli_fail(c, &err);
+    json_t *result = conn_call(&conn, "pool.list", NULL, &err);
+    int status = result != NULL ? EXIT_OK : cli_fail(c, &err);
+    if (result != NULL && c->json)
+        view_json(c, json_object_get(result, "pools"));
+    else if (result != NULL)
+        view_pools(c, json_object_get(result, "pools"), true);
+    json_decref(result);
+    conn_close(&conn);
+    return status;
+}
+
+static int set(struct cli *c, const struct options *o, int argc, char **argv)
+{
+    struct conn conn = {.fd = -1};
+    struct err err = {0};
+    int64_t slots;
+    (void)o;
+
+    if (argc != 2)
+        return cli_usage(c, "coro pool set NAME SLOTS");
+    if (!text_whole(argv[1], 1, 100000, &slots, &err))
+        return cli_usage(c, "%s", err.text);
+    if (!conn_open(&conn, c, &err))
+        return cli_fail(c, &err);
+    json_t *result =
+        conn_call(&conn, "pool.set",
+                  json_pack("{s:s, s:I}", "name", argv[0], "slots", (json_int_t)slots), &err);
+    int status = result != NULL ? EXIT_OK : cli_fail(c, &err);
+    if (result != NULL && c->json)
+        view_json(c, result);
+    json_decref(result);
+    conn_close(&conn);
+    return status;
+}
+
+static const struct option none[] = {OPTIONS_END};
+const struct command command_pool_ls = {
+    .name = "pool ls",
+    .args = "",
+    .summary = "the pools: how many commands run at once, and how many wait",
+    .options = none,
+    .run = ls,
+};
+const struct command command_pool_set = {
+    .name = "pool set",
+    .args = "NAME SLOTS",
+    .summary = "create a pool or change its slots",
+    .options = none,
+    .examples = "coro pool set default 8\n",
+    .run = set,
+};

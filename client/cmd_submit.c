@@ -1,0 +1,182 @@
+#include <string.h>
+
+#include "client/command.h"
+#include "client/follow.h"
+#include "client/get.h"
+#include "client/outcome.h"
+#include "client/place.h"
+#include "client/screen.h"
+#include "client/view.h"
+#include "proto/mem.h"
+
+/* The job's value, as JSON in one line, or its error. */
+static int print_end(struct conn *conn, json_int_t id)
+{
+    struct cli *c = conn->cli;
+    struct err err = {0};
+    json_t *job = conn_call(conn, "job.get", json_pack("{s:I}", "id", id), &err);
+
+    if (job == NULL)
+        return cli_fail(c, &err);
+    int status = outcome_status(job);
+    json_t *value = json_object_get(job, "value"), *error = json_object_get(job, "error");
+    if (c->json) {
+        view_json(c, job);
+    } else if (status == EXIT_OK) {
+        json_dumpf(value, c->out.file, JSON_ENCODE_ANY);
+        fputc('\n', c->out.file);
+    }
+    if (status != EXIT_OK) {
+        struct buf line = {0};
+        if (json_is_object(error))
+            outcome_put_error(&c->err, &line, error, 0);
+        else
+            buf_addstr(&line, get_text(job, "state"));
+        cli_problem(c, "job %lld: %s", (long long)id, buf_cstr(&line));
+        buf_release(&line);
+    }
+    json_decref(job);
+    return status;
+}
+
+static int show_end(struct conn *conn, const struct options *o, json_int_t id)
+{
+    struct err err = {0};
+    struct follow f = {.conn = conn,
+                       .job = id,
+                       .streams = o->follow ? "both" : NULL,
+                       .prints = o->follow,
+                       .wait = true,
+                       .detach = true};
+
+    int status = follow_run(&f, &err);
+    json_decref(f.ended);
+    if (status == EXIT_COROD)
+        return cli_fail(conn->cli, &err);
+    if (status == EXIT_INTERRUPT)
+        return status;
+    if (o->wait)
+        return print_end(conn, id);
+    return status;
+}
+
+static int submit_file(struct conn *conn, const struct options *o, const char *path)
+{
+    struct cli *c = conn->cli;
+    struct err err = {0};
+    struct buf text = {0};
+
+    if (!place_read(path, SUBMIT_MAX_BYTES, &text, &err) ||
+        !place_check(path, text.data != NULL ? text.data : "", text.len, &err)) {
+        buf_release(&text);
+        return cli_usage(c, "%s", err.text);
+    }
+    int status = EXIT_OK;
+    json_t *accepted = submit_text(conn, text.data, text.len, o->job.key, &err);
+    if (accepted == NULL) {
+        status = submit_refused(conn, path, text.data, text.len, &err);
+    } else {
+        json_int_t id = get_int(accepted, "id");
+        if (!c->quiet)
+            place_complain(c, path, text.data, text.len,
+                           "warning: ", json_object_get(accepted, "warnings"));
+        if (c->json && !o->wait && !o->follow)
+            view_json(c, accepted);
+        else if (!o->wait && !o->follow)
+            fprintf(c->out.file, "%lld\n", (long long)id);
+        else
+            status = show_end(conn, o, id);
+        json_decref(accepted);
+    }
+    buf_release(&text);
+    return status;
+}
+
+static int each_file(struct cli *c, const struct options *o, int argc, char **argv,
+                     int (*one)(struct conn *conn, const struct options *o, const char *path))
+{
+    struct conn conn = {.fd = -1};
+    struct err err = {0};
+    int highest = EXIT_OK;
+
+    if (argc == 0)
+        return cli_usage(c, "which file? (\"-\" is stdin)");
+    if (!conn_open(&conn, c, &err))
+        return cli_fail(c, &err);
+    for (int i = 0; i < argc; i++) {
+        int status = one(&conn, o, argv[i]);
+        highest = status > highest ? status : highest;
+    }
+    conn_close(&conn);
+    return highest;
+}
+
+static int submit_command(struct cli *c, const struct options *o, int argc, char **argv)
+{
+    return each_file(c, o, argc, argv, submit_file);
+}
+
+static int check_file(struct conn *conn, const struct options *o, const char *path)
+{
+    struct cli *c = conn->cli;
+    struct err err = {0};
+    struct buf text = {0};
+    int status = EXIT_OK;
+
+    (void)o;
+    if (!place_read(path, SUBMIT_MAX_BYTES, &text, &err) ||
+        !place_check(path, text.data != NULL ? text.data : "", text.len, &err)) {
+        buf_release(&text);
+        return cli_usage(c, "%s", err.text);
+    }
+    json_t *result = submit_check(conn, text.data, text.len, &err);
+    if (result == NULL) {
+        status = submit_refused(conn, path, text.data, text.len, &err);
+        if (c->json && json_is_array(conn->mistakes))
+            view_json(c, conn->mistakes);
+    } else if (c->json) {
+        view_json(c, result);
+    } else {
+        place_complain(c, path, text.data, text.len,
+                       "warning: ", json_object_get(result, "warnings"));
+        if (!c->quiet)
+            fprintf(c->out.file, "%s: ok\n", path);
+    }
+    json_decref(result);
+    buf_release(&text);
+    return status;
+}
+
+static int check_command(struct cli *c, const struct options *o, int argc, char **argv)
+{
+    return each_file(c, o, argc, argv, check_file);
+}
+
+static const struct option submit_options[] = {
+    OPTION_FLAG("wait", 'w', wait, "wait for the end, print the job's value, end with its status"),
+    OPTION_FLAG("follow", 'f', follow, "show what it prints and its commands write, as it comes"),
+    OPTION_TEXT("key", 0, job.key, "KEY", "the same key and document give the same job"),
+    OPTIONS_END,
+};
+const struct command command_submit = {
+    .name = "submit",
+    .args = "[-w] [-f] FILE…|-",
+    .summary = "hand in job documents and print their ids",
+    .options = submit_options,
+    .help = "A document is a program in JSON, corod-job(5). Mistakes are shown with their place.\n"
+            "With -w the exit status is the job's: a failed command's own, 124 after a timeout,\n"
+            "130 cancelled, 1 for another error.",
+    .examples = "coro submit -w build.json\n"
+                "echo '{\"run\": [\"uptime\"]}' | coro submit -f -\n",
+    .run = submit_command,
+};
+
+static const struct option check_options[] = {OPTIONS_END};
+const struct command command_check = {
+    .name = "check",
+    .args = "FILE…|-",
+    .summary = "find all mistakes in job documents",
+    .options = check_options,
+    .examples = "coro check build.json\n",
+    .run = check_command,
+};

@@ -1,0 +1,272 @@
+#include "client/conn.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "client/interrupt.h"
+#include "client/start.h"
+#include "proto/errors.h"
+#include "proto/mem.h"
+
+#define MESSAGE_MAX_BYTES (512u * 1024 * 1024)
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+bool conn_open(struct conn *c, struct cli *cli, struct err *err)
+{
+    int fd = start_connect(cli, err);
+    if (fd < 0)
+        return false;
+    *c = (struct conn){.cli = cli, .fd = fd, .kept = json_array()};
+    frame_reader_init(&c->in, MESSAGE_MAX_BYTES);
+    return true;
+}
+
+void conn_close(struct conn *c)
+{
+    if (c->kept == NULL)
+        return;
+    c->fd = close_fd(c->fd);
+    frame_reader_release(&c->in);
+    buf_release(&c->out);
+    json_decref(c->kept);
+    json_decref(c->mistakes);
+    c->kept = c->mistakes = NULL;
+}
+
+bool conn_reopen(struct conn *c, double patience_s, struct err *err)
+{
+    struct cli *cli = c->cli;
+    double until = now_s() + patience_s;
+
+    conn_close(c);
+    for (;;) {
+        struct err last;
+        if (conn_open(c, cli, &last))
+            return true;
+        if (now_s() >= until || interrupt_count() > 1) {
+            if (err != NULL)
+                *err = last;
+            return false;
+        }
+        struct timespec pause = {0, 100 * 1000 * 1000};
+        nanosleep(&pause, NULL);
+    }
+}
+
+uint64_t conn_send_text(struct conn *c, const char *method, const char *params)
+{
+    uint64_t id = ++c->last_id;
+    buf_printf(&c->out, "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":\"%s\"",
+               (unsigned long long)id, method);
+    if (params != NULL) {
+        buf_addstr(&c->out, ",\"params\":");
+        buf_addstr(&c->out, params);
+    }
+    buf_addstr(&c->out, "}\n");
+    return id;
+}
+
+uint64_t conn_send(struct conn *c, const char *method, json_t *params)
+{
+    cleanup_free char *text = NULL;
+    if (params != NULL) {
+        text = json_dumps(params, JSON_COMPACT);
+        json_decref(params);
+        if (text == NULL)
+            text = xstrdup("{}");
+    }
+    return conn_send_text(c, method, text);
+}
+
+static enum conn_got gone(struct conn *c, struct err *err, const char *why)
+{
+    c->fd = close_fd(c->fd);
+    err_set(err, ECONNRESET, "the daemon went away: %s", why);
+    return CONN_GONE;
+}
+
+/* Takes the first whole message; NULL: none yet. *bad: it is no JSON. */
+static json_t *take_message(struct conn *c, bool *bad)
+{
+    const char *text;
+    size_t len;
+
+    switch (frame_next(&c->in, false, &text, &len)) {
+    case FRAME_MORE:
+        return NULL;
+    case FRAME_MESSAGE:
+        break;
+    default:
+        *bad = true;
+        return NULL;
+    }
+    json_t *message = json_loadb(text, len, JSON_ALLOW_NUL, NULL);
+    *bad = !json_is_object(message);
+    return message;
+}
+
+static bool would_block(ssize_t n)
+{
+    return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+/* Writes and reads what is possible now; false: gone, *why says it. */
+static bool transfer(struct conn *c, short events, const char **why)
+{
+    if (events & POLLOUT) {
+        ssize_t n = send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n > 0)
+            buf_consume(&c->out, (size_t)n);
+        else if (!would_block(n)) {
+            /* What it said before it closed is still to be read. */
+            buf_clear(&c->out);
+        }
+    }
+    if (events & (POLLIN | POLLHUP | POLLERR)) {
+        size_t room = 64 * 1024;
+        ssize_t n = recv(c->fd, frame_reader_space(&c->in, room), room, MSG_DONTWAIT);
+        if (n > 0)
+            frame_reader_got(&c->in, (size_t)n);
+        else if (!would_block(n)) {
+            *why = n == 0 ? "it closed the connection" : strerror(errno);
+            return false;
+        }
+    }
+    return true;
+}
+
+enum conn_got conn_next(struct conn *c, int timeout_ms, json_t **ret, struct err *err)
+{
+    double until = now_s() + timeout_ms / 1e3;
+
+    if (json_array_size(c->kept) > 0) {
+        *ret = json_incref(json_array_get(c->kept, 0));
+        json_array_remove(c->kept, 0);
+        return CONN_MESSAGE;
+    }
+    if (c->fd < 0)
+        return gone(c, err, "it is closed");
+    for (;;) {
+        bool bad = false;
+        json_t *message = take_message(c, &bad);
+        if (bad) {
+            json_decref(message);
+            return gone(c, err, "what it sent is no message");
+        }
+        if (message != NULL) {
+            *ret = message;
+            return CONN_MESSAGE;
+        }
+        struct pollfd p = {c->fd, (short)(POLLIN | (c->out.len > 0 ? POLLOUT : 0)), 0};
+        int left_ms = timeout_ms < 0 ? -1 : (int)((until - now_s()) * 1e3 + 0.999);
+        if (timeout_ms >= 0 && left_ms < 0)
+            left_ms = 0;
+        /* Sent at once: the first turn of the loop needs no poll. */
+        const char *why = NULL;
+        if (c->out.len > 0 && !transfer(c, POLLOUT, &why))
+            return gone(c, err, why);
+        if (c->out.len == 0)
+            p.events = POLLIN;
+        int n = interrupt_poll(&p, 1, left_ms);
+        if (n < 0 && errno == EINTR)
+            return CONN_INTERRUPTED;
+        if (n == 0 && timeout_ms >= 0)
+            return CONN_TIMEOUT;
+        if (n > 0 && !transfer(c, p.revents, &why))
+            return gone(c, err, why);
+    }
+}
+
+uint64_t conn_message_id(const json_t *message)
+{
+    const json_t *id = json_object_get(message, "id");
+    return json_is_integer(id) ? (uint64_t)json_integer_value(id) : 0;
+}
+
+bool conn_is_gone(const struct err *err)
+{
+    return err->code > 0;
+}
+
+json_t *conn_result(struct conn *c, json_t *message, struct err *err)
+{
+    json_t *result = json_object_get(message, "result");
+    json_t *error = json_object_get(message, "error");
+
+    if (result != NULL && error == NULL)
+        return result;
+    const char *text = json_string_value(json_object_get(error, "message"));
+    json_t *data = json_object_get(error, "data");
+    json_int_t code = json_integer_value(json_object_get(error, "code"));
+    json_decref(c->mistakes);
+    c->mistakes = json_incref(data);
+    if (code >= 0 || code < -40000)
+        code = ERR_INTERNAL;
+    err_set(err, (int)code, "%s", text != NULL ? text : "the daemon's reply is no reply");
+    return NULL;
+}
+
+/* The reply to `id` among the messages that came early; NULL: not there. */
+static json_t *take_kept(struct conn *c, uint64_t id)
+{
+    for (size_t i = 0; i < json_array_size(c->kept); i++) {
+        json_t *message = json_array_get(c->kept, i);
+        if (conn_message_id(message) == id) {
+            json_incref(message);
+            json_array_remove(c->kept, i);
+            return message;
+        }
+    }
+    return NULL;
+}
+
+json_t *conn_reply(struct conn *c, uint64_t id, struct err *err)
+{
+    json_t *early = take_kept(c, id), *result = NULL;
+    if (early != NULL) {
+        result = json_incref(conn_result(c, early, err));
+        json_decref(early);
+        return result;
+    }
+    /* Messages for others go behind those that are kept already. */
+    json_t *before = c->kept;
+    c->kept = json_array();
+    for (;;) {
+        json_t *message = NULL;
+        enum conn_got got = conn_next(c, -1, &message, err);
+        if (got == CONN_INTERRUPTED && interrupt_count() < 2)
+            continue;
+        if (got == CONN_INTERRUPTED)
+            err_set(err, EINTR, "interrupted");
+        if (got != CONN_MESSAGE)
+            break;
+        /* A request that could not be read at all is answered without an id. */
+        bool ours =
+            conn_message_id(message) == id || (json_is_null(json_object_get(message, "id")) &&
+                                               json_object_get(message, "error") != NULL);
+        if (ours) {
+            result = json_incref(conn_result(c, message, err));
+            json_decref(message);
+            break;
+        }
+        json_array_append_new(before, message);
+    }
+    json_array_extend(before, c->kept);
+    json_decref(c->kept);
+    c->kept = before;
+    return result;
+}
+
+json_t *conn_call(struct conn *c, const char *method, json_t *params, struct err *err)
+{
+    return conn_reply(c, conn_send(c, method, params), err);
+}

@@ -1,0 +1,237 @@
+#include "client/follow.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client/interrupt.h"
+#include "client/words.h"
+#include "proto/errors.h"
+#include "proto/mem.h"
+
+#define PATIENCE_S       120
+#define SECOND_CTRL_C_MS 2000
+
+/* What one stream has shown, so that after a reconnect it goes on behind that. */
+struct seen {
+    json_t *written; /* "task attempt stream" → bytes shown so far, over all connections */
+    json_t *arrived; /* the same → bytes that this connection brought */
+};
+
+struct state {
+    struct follow *f;
+    struct seen seen;
+    uint64_t follow_ids[2], wait_id, cancel_id;
+    const char *subscribed[2]; /* streams of follow_ids; NULL: none */
+    bool open[2];
+    json_t *subscriptions[2];
+    bool said_gone;
+    unsigned interrupts; /* dealt with */
+    bool leaving;        /* the first Ctrl-C was said; a second may come */
+};
+
+void follow_write(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+        if (n >= 0) {
+            data += n;
+            len -= (size_t)n;
+        } else if (errno == EAGAIN) {
+            struct pollfd p = {fd, POLLOUT, 0};
+            poll(&p, 1, -1);
+        } else if (errno != EINTR) {
+            return;
+        }
+    }
+}
+
+static json_t *follow_params(const struct follow *f, const char *stream)
+{
+    json_t *params = json_pack("{s:I, s:s}", "id", f->job, "stream", stream);
+    if (f->task > 0)
+        json_object_set_new(params, "task", json_integer(f->task));
+    return params;
+}
+
+static void subscribe(struct state *s)
+{
+    struct follow *f = s->f;
+
+    for (size_t i = 0; i < 2; i++) {
+        s->follow_ids[i] = 0;
+        json_decref(s->subscriptions[i]);
+        s->subscriptions[i] = NULL;
+        if (s->subscribed[i] == NULL)
+            continue;
+        s->follow_ids[i] = conn_send(f->conn, "log.follow", follow_params(f, s->subscribed[i]));
+        s->open[i] = true;
+    }
+    json_object_clear(s->seen.arrived);
+    s->wait_id = 0;
+    if (f->wait && f->ended == NULL)
+        s->wait_id =
+            conn_send(f->conn, "job.wait", json_pack("{s:[I], s:s}", "ids", f->job, "mode", "all"));
+}
+
+static json_int_t counter(const json_t *counts, const char *key)
+{
+    return json_integer_value(json_object_get(counts, key));
+}
+
+/* Shows one chunk, but for what an earlier connection has shown. */
+static void show(struct state *s, const json_t *params)
+{
+    struct buf data = {0};
+    const json_t *v = json_object_get(params, "data");
+    const char *stream = json_string_value(json_object_get(params, "stream"));
+    const char *encoding = json_string_value(json_object_get(params, "encoding"));
+
+    if (!json_is_string(v) || stream == NULL)
+        return;
+    word_decode(json_string_value(v), json_string_length(v), encoding, &data);
+    cleanup_free char *task = json_dumps(json_object_get(params, "task"), JSON_ENCODE_ANY);
+    cleanup_free char *key =
+        xasprintf("%s %lld %s", task != NULL ? task : "",
+                  (long long)json_integer_value(json_object_get(params, "attempt")), stream);
+    json_int_t had = counter(s->seen.written, key), at = counter(s->seen.arrived, key);
+    json_int_t end = at + (json_int_t)data.len;
+    json_object_set_new(s->seen.arrived, key, json_integer(end));
+    if (end > had) {
+        size_t skip = had > at ? (size_t)(had - at) : 0;
+        json_object_set_new(s->seen.written, key, json_integer(end));
+        bool err = strcmp(stream, "stderr") == 0 && !s->f->merge;
+        follow_write(err ? STDERR_FILENO : STDOUT_FILENO, data.data + skip, data.len - skip);
+    }
+    buf_release(&data);
+}
+
+static void on_log(struct state *s, const json_t *params)
+{
+    const json_t *subscription = json_object_get(params, "subscription");
+
+    show(s, params);
+    if (!json_is_true(json_object_get(params, "eof")))
+        return;
+    for (size_t i = 0; i < 2; i++) {
+        if (s->subscriptions[i] != NULL && json_equal(s->subscriptions[i], subscription))
+            s->open[i] = false;
+    }
+}
+
+static bool on_reply(struct state *s, json_t *message, struct err *err)
+{
+    uint64_t id = conn_message_id(message);
+    struct err refused = {0};
+    json_t *result = conn_result(s->f->conn, message, &refused);
+
+    if (id == s->cancel_id && id != 0)
+        return true; /* it has ended by itself: job.wait tells */
+    if (result == NULL) {
+        *err = refused;
+        return false;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (id == s->follow_ids[i])
+            s->subscriptions[i] = json_incref(json_object_get(result, "subscription"));
+    }
+    if (id == s->wait_id)
+        s->f->ended = json_incref(json_array_get(json_object_get(result, "jobs"), 0));
+    return true;
+}
+
+static void on_interrupt(struct state *s)
+{
+    struct follow *f = s->f;
+    long long job = (long long)f->job;
+
+    s->interrupts++;
+    if (s->interrupts == 1) {
+        s->leaving = true;
+        cli_problem(
+            f->conn->cli,
+            "job %lld goes on; `coro log -f %lld` shows it again, `coro cancel %lld` ends it "
+            "(Ctrl-C once more now cancels it)",
+            job, job, job);
+    } else if (s->interrupts == 2) {
+        s->leaving = false;
+        cli_problem(f->conn->cli, "cancelling job %lld", job);
+        s->cancel_id = conn_send(f->conn, "job.cancel", json_pack("{s:[I]}", "ids", f->job));
+    }
+}
+
+/* The daemon is gone: waits for it and goes on. */
+static bool come_back(struct state *s, struct err *err)
+{
+    struct follow *f = s->f;
+
+    if (!s->said_gone)
+        cli_problem(f->conn->cli, "the daemon went away; job %lld goes on, waiting for the daemon",
+                    (long long)f->job);
+    s->said_gone = true;
+    if (!conn_reopen(f->conn, PATIENCE_S, err))
+        return false;
+    s->cancel_id = 0;
+    subscribe(s);
+    return true;
+}
+
+static bool over(const struct state *s)
+{
+    return !s->open[0] && !s->open[1] && (s->f->ended != NULL || !s->f->wait);
+}
+
+static int pump(struct state *s, struct err *err)
+{
+    struct follow *f = s->f;
+
+    while (!over(s)) {
+        json_t *message = NULL;
+        int timeout_ms = s->leaving ? SECOND_CTRL_C_MS : -1;
+        switch (conn_next(f->conn, timeout_ms, &message, err)) {
+        case CONN_TIMEOUT:
+            return EXIT_INTERRUPT;
+        case CONN_GONE:
+            if (s->leaving)
+                return EXIT_INTERRUPT;
+            if (!come_back(s, err))
+                return EXIT_COROD;
+            break;
+        case CONN_INTERRUPTED:
+            while (s->interrupts < interrupt_count() && s->interrupts < 3)
+                on_interrupt(s);
+            if (s->interrupts > 2 || !f->detach)
+                return EXIT_INTERRUPT;
+            break;
+        case CONN_MESSAGE:
+            if (conn_message_id(message) == 0)
+                on_log(s, json_object_get(message, "params"));
+            else if (!on_reply(s, message, err)) {
+                json_decref(message);
+                return EXIT_COROD;
+            }
+            json_decref(message);
+            break;
+        }
+    }
+    return EXIT_OK;
+}
+
+int follow_run(struct follow *f, struct err *err)
+{
+    struct state s = {.f = f, .seen = {json_object(), json_object()}};
+
+    s.subscribed[0] = f->streams;
+    s.subscribed[1] = f->prints ? "output" : NULL;
+    if (f->detach)
+        interrupt_catch();
+    subscribe(&s);
+    int status = pump(&s, err);
+    json_decref(s.seen.written);
+    json_decref(s.seen.arrived);
+    for (size_t i = 0; i < 2; i++)
+        json_decref(s.subscriptions[i]);
+    return status;
+}

@@ -1,0 +1,144 @@
+#include "client/ids.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "proto/errors.h"
+#include "proto/mem.h"
+#include "proto/state.h"
+
+#define RANGE_MAX 10000
+
+static void add(json_t *ids, json_int_t id)
+{
+    size_t i;
+    json_t *have;
+    json_array_foreach (ids, i, have) {
+        if (json_integer_value(have) == id)
+            return;
+    }
+    json_array_append_new(ids, json_integer(id));
+}
+
+/* "1,3,5-8"; false: the word is no such list. */
+static bool parse_list(json_t *ids, const char *word, struct err *err)
+{
+    const char *p = word;
+
+    if (*p == '\0' || strspn(p, "0123456789,-") != strlen(p) || *p == ',' || *p == '-')
+        return false;
+    do {
+        char *end;
+        errno = 0;
+        json_int_t from = strtoll(p, &end, 10), to = from;
+        if (end == p)
+            return false;
+        if (*end == '-') {
+            p = end + 1;
+            to = strtoll(p, &end, 10);
+            if (end == p)
+                return false;
+        }
+        if (errno != 0 || from < 1 || to < from || to - from >= RANGE_MAX || *end == '-')
+            return err_set(err, EINVAL, "\"%s\" is no range of job ids (at most %d)", word,
+                           RANGE_MAX);
+        for (; from <= to; from++)
+            add(ids, from);
+        p = *end == ',' ? end + 1 : end;
+    } while (*p != '\0');
+    return true;
+}
+
+/* Takes the ids of the jobs that match params, newest first, at most `max`. */
+static bool add_listed(struct conn *c, json_t *ids, json_t *params, size_t max, struct err *err)
+{
+    size_t got = 0;
+    json_t *result = NULL;
+
+    for (;;) {
+        result = conn_call(c, "job.list", json_deep_copy(params), err);
+        if (result == NULL)
+            break;
+        size_t i;
+        json_t *job, *next = json_object_get(result, "next");
+        json_array_foreach (json_object_get(result, "jobs"), i, job) {
+            if (got++ < max)
+                add(ids, json_integer_value(json_object_get(job, "id")));
+        }
+        if (got >= max || next == NULL || json_is_null(next))
+            break;
+        json_object_set(params, "cursor", next);
+        json_decref(result);
+    }
+    json_decref(params);
+    bool ok = result != NULL;
+    json_decref(result);
+    return ok;
+}
+
+static json_t *live_states(void)
+{
+    json_t *states = json_array();
+    for (int i = 0; i < JOB_STATE_COUNT; i++) {
+        if (job_state_is_live((enum job_state)i))
+            json_array_append_new(states, json_string(job_state_name((enum job_state)i)));
+    }
+    return states;
+}
+
+static bool resolve(struct conn *c, json_t *ids, const char *word, enum ids_all all,
+                    struct err *err)
+{
+    struct err bad = {0};
+    if (parse_list(ids, word, &bad))
+        return true;
+    if (bad.code != 0) {
+        *err = bad;
+        return false;
+    }
+    if (strcmp(word, "all") == 0) {
+        json_t *params = json_pack("{s:i}", "limit", 500);
+        if (all == IDS_ALL_LIVE)
+            json_object_set_new(params, "state", live_states());
+        return add_listed(c, ids, params, SIZE_MAX, err);
+    }
+    size_t before = json_array_size(ids);
+    bool last = strcmp(word, "last") == 0;
+    json_t *params = json_pack("{s:i}", "limit", 1);
+    if (!last)
+        json_object_set_new(params, "name", json_string(word));
+    if (!add_listed(c, ids, params, 1, err))
+        return false;
+    if (json_array_size(ids) > before)
+        return true;
+    if (last)
+        return before > 0 || err_set(err, ERR_NOT_FOUND, "there is no job yet");
+    return err_set(err, ERR_NOT_FOUND, "there is no job with id or name \"%s\"", word);
+}
+
+json_t *ids_resolve(struct conn *c, char *const *words, size_t n, enum ids_all all, struct err *err)
+{
+    json_t *ids = json_array();
+    for (size_t i = 0; i < n; i++) {
+        if (!resolve(c, ids, words[i], all, err)) {
+            json_decref(ids);
+            return NULL;
+        }
+    }
+    return ids;
+}
+
+json_int_t ids_resolve_one(struct conn *c, const char *word, struct err *err)
+{
+    char *words[] = {(char *)(uintptr_t)word};
+    json_t *ids = ids_resolve(c, words, 1, IDS_ALL, err);
+    if (ids == NULL)
+        return 0;
+    json_int_t id = json_integer_value(json_array_get(ids, 0));
+    size_t n = json_array_size(ids);
+    json_decref(ids);
+    if (n == 1)
+        return id;
+    err_set(err, EINVAL, "\"%s\" means %zu jobs; one is needed", word, n);
+    return 0;
+}

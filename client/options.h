@@ -1,0 +1,50 @@
+#ifndef CORO_OPTIONS_H
+#define CORO_OPTIONS_H
+/* What the options of all commands fill: each command's table names the members that it uses. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/submit.h"
+#include "proto/option.h"
+
+struct options {
+    /* of every command */
+    bool help, version, json, quiet, no_start, no_input;
+    int color; /* enum color_mode */
+    const char *socket;
+
+    struct job_options job;
+    bool use_stdin;                        /* run, add */
+    bool keep_order, null_args;            /* map */
+    const char *jobs_at_once, *results;    /* map */
+    bool wait, follow;                     /* submit, log */
+    bool any;                              /* wait */
+    const char *deadline;                  /* wait */
+    bool all;                              /* ls, tree */
+    bool only_stdout, only_stderr, prints; /* log */
+    const char *lines;                     /* log, ls */
+    bool dry_run;                          /* cancel */
+    const char *since;                     /* ls */
+    const char **states;                   /* ls */
+    size_t n_states;
+};
+
+#define OPTION_STRUCT struct options
+
+/* What one can say of a job that is made from a command line. */
+#define OPTIONS_JOB                                                                                \
+    OPTION_TEXT("name", 'n', job.name, "NAME", "what the job is called"),                          \
+        OPTION_TEXT("pool", 'p', job.pool, "POOL", "where its commands run"),                      \
+        OPTION_TEXT("priority", 0, job.priority, "N", "higher ones start first"),                  \
+        OPTION_TEXT("timeout", 0, job.timeout, "DURATION", "end a command that takes longer"),     \
+        OPTION_TEXT("retry", 0, job.retry, "N", "try a command up to N times"),                    \
+        OPTION_TEXT("key", 0, job.key, "KEY", "the same key and command give the same job"),       \
+        OPTION_LIST("label", 'l', job.labels, job.n_labels, "KEY[=VALUE]", "put a label on it"),   \
+        OPTION_TEXT("cwd", 0, job.cwd, "DIRECTORY", "where it runs, if not here"),                 \
+        OPTION_LIST("env", 'e', job.env, job.n_env, "NAME[=VALUE]", "set an environment variable")
+
+/* The rows that every command has. */
+extern const struct option options_global[];
+
+#endif

@@ -1,0 +1,213 @@
+#include "client/submit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/place.h"
+#include "client/text.h"
+#include "client/words.h"
+#include "proto/errors.h"
+#include "proto/mem.h"
+
+#define PATIENCE_S 60
+
+bool job_options_node(const struct job_options *o, json_t *node, struct err *err)
+{
+    if (o->timeout != NULL) {
+        double s;
+        if (!text_duration(o->timeout, &s, err))
+            return err_prefix(err, "--timeout");
+        json_object_set_new(node, "timeout", json_real(s));
+    }
+    if (o->retry != NULL) {
+        int64_t n;
+        if (!text_whole(o->retry, 1, 1000000, &n, err))
+            return err_prefix(err, "--retry");
+        json_object_set_new(node, "retry", json_integer(n));
+    }
+    return true;
+}
+
+/* KEY=VALUE words as an object; `inherit`: a word without "=" takes the caller's variable. */
+static bool pairs(json_t *object, const char **words, size_t n, bool inherit, const char *option,
+                  struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *equals = strchr(words[i], '=');
+        const char *value = equals != NULL ? equals + 1 : inherit ? getenv(words[i]) : "";
+        size_t len = equals != NULL ? (size_t)(equals - words[i]) : strlen(words[i]);
+        if (len == 0 || !text_is_utf8(words[i], len))
+            return err_set(err, EINVAL, "%s: \"%s\" is no NAME=VALUE", option, words[i]);
+        if (value == NULL)
+            continue;
+        cleanup_free char *name = xstrndup(words[i], len);
+        if (!inherit && !text_is_utf8(value, strlen(value)))
+            return err_set(err, EINVAL, "%s: the value of \"%s\" is not UTF-8", option, name);
+        json_object_set_new(object, name,
+                            inherit ? word_escaped(value, strlen(value)) : json_string(value));
+    }
+    return true;
+}
+
+static bool fill(const struct job_options *o, json_t *doc, struct err *err)
+{
+    if (o->pool != NULL)
+        json_object_set_new(doc, "pool", json_string(o->pool));
+    if (o->cwd != NULL) {
+        cleanup_free char *absolute = realpath(o->cwd, NULL);
+        if (absolute == NULL)
+            return err_errno(err, "--cwd %s", o->cwd);
+        json_object_set_new(doc, "cwd", word_escaped(absolute, strlen(absolute)));
+    }
+    if (o->priority != NULL) {
+        int64_t n;
+        if (!text_whole(o->priority, -1000000, 1000000, &n, err))
+            return err_prefix(err, "--priority");
+        json_object_set_new(doc, "priority", json_integer(n));
+    }
+    if (o->n_labels > 0) {
+        json_t *labels = json_object();
+        json_object_set_new(doc, "labels", labels);
+        if (!pairs(labels, o->labels, o->n_labels, false, "--label", err))
+            return false;
+    }
+    if (o->n_env > 0) {
+        json_t *env = json_object();
+        json_object_set_new(doc, "env", env);
+        if (!pairs(env, o->env, o->n_env, true, "--env", err))
+            return false;
+    }
+    return true;
+}
+
+json_t *job_options_document(const struct job_options *o, json_t *main, const char *fallback,
+                             struct err *err)
+{
+    json_t *doc = json_object();
+    const char *name = o->name != NULL ? o->name : fallback;
+
+    if (name != NULL)
+        json_object_set_new(doc, "name", json_string(name));
+    if (!fill(o, doc, err)) {
+        json_decref(doc);
+        json_decref(main);
+        return NULL;
+    }
+    json_object_set_new(doc, "main", main);
+    return doc;
+}
+
+static bool add_stdin(json_t *node, struct err *err)
+{
+    struct buf in = {0};
+    bool ok = place_read("-", SUBMIT_MAX_BYTES / 2, &in, err);
+    if (ok)
+        json_object_set_new(node, "stdin", word_escaped(in.data != NULL ? in.data : "", in.len));
+    buf_release(&in);
+    return ok;
+}
+
+json_t *job_options_command(const struct job_options *o, size_t argc, char *const *argv,
+                            bool use_stdin, struct err *err)
+{
+    json_t *words = json_array(), *node = json_pack("{s:o}", "run", words);
+
+    for (size_t i = 0; i < argc; i++)
+        json_array_append_new(words, word_escaped(argv[i], strlen(argv[i])));
+    if (!job_options_node(o, node, err) || (use_stdin && !add_stdin(node, err))) {
+        json_decref(node);
+        return NULL;
+    }
+    cleanup_free char *line = words_line(argv, argc, 120);
+    return job_options_document(o, node, line, err);
+}
+
+static mode_t current_umask(void)
+{
+    mode_t mask = umask(077);
+    umask(mask);
+    return mask;
+}
+
+/* Opens params with a document in one line: an end of line is never inside a JSON string. */
+static void put_document(struct buf *out, const char *text, size_t len)
+{
+    buf_addstr(out, "{\"job\":");
+    size_t start = out->len;
+    buf_add(out, text, len);
+    for (size_t i = start; i < out->len; i++) {
+        if (out->data[i] == '\n' || out->data[i] == '\r')
+            out->data[i] = ' ';
+    }
+}
+
+/* The params of job.submit around the document's text, in one line. */
+static char *params_text(const char *text, size_t len, const char *key)
+{
+    struct buf out = {0};
+    json_t *rest = json_object();
+    cleanup_free char *cwd = getcwd(NULL, 0);
+
+    json_object_set_new(rest, "env", words_environment());
+    json_object_set_new(rest, "umask", json_integer((json_int_t)current_umask()));
+    if (cwd != NULL)
+        json_object_set_new(rest, "cwd", word_plain(cwd, strlen(cwd)));
+    if (key != NULL)
+        json_object_set_new(rest, "key", json_string(key));
+    cleanup_free char *tail = json_dumps(rest, JSON_COMPACT);
+    json_decref(rest);
+    put_document(&out, text, len);
+    buf_addch(&out, ',');
+    buf_addstr(&out, tail != NULL ? tail + 1 : "}");
+    return buf_steal(&out);
+}
+
+json_t *submit_text(struct conn *c, const char *text, size_t len, const char *key, struct err *err)
+{
+    cleanup_free char *params = params_text(text, len, key);
+
+    for (;;) {
+        json_t *result = conn_reply(c, conn_send_text(c, "job.submit", params), err);
+        if (result != NULL || !conn_is_gone(err))
+            return result;
+        if (key == NULL) {
+            err_prefix(err, "no answer (`coro ls` shows whether the job was taken)");
+            return NULL;
+        }
+        if (!conn_reopen(c, PATIENCE_S, err))
+            return NULL;
+    }
+}
+
+json_t *submit_check(struct conn *c, const char *text, size_t len, struct err *err)
+{
+    struct buf params = {0};
+    put_document(&params, text, len);
+    buf_addch(&params, '}');
+    json_t *result = conn_reply(c, conn_send_text(c, "job.check", buf_cstr(&params)), err);
+    buf_release(&params);
+    return result;
+}
+
+json_t *submit_document(struct conn *c, json_t *document, const char *key, struct err *err)
+{
+    cleanup_free char *text = json_dumps(document, JSON_COMPACT);
+    json_decref(document);
+    if (text == NULL) {
+        err_set(err, EINVAL, "a name, pool, key or label is not UTF-8");
+        return NULL;
+    }
+    return submit_text(c, text, strlen(text), key, err);
+}
+
+int submit_refused(struct conn *c, const char *path, const char *text, size_t len,
+                   const struct err *err)
+{
+    if (err->code != ERR_INVALID_JOB || !json_is_array(c->mistakes))
+        return cli_fail(c->cli, err);
+    place_complain(c->cli, path, text, len, NULL, c->mistakes);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,24 @@
+#ifndef CORO_VIEW_H
+#define CORO_VIEW_H
+/* Jobs and tasks for people. */
+#include <jansson.h>
+
+#include "client/cli.h"
+
+double view_now_s(void);
+
+/* Job rows (as job.list has them), in the order given; with or without a heading. */
+void view_jobs(struct cli *c, const json_t *jobs, bool heading);
+/* Everything of one job (job.get). */
+void view_job(struct cli *c, const json_t *job);
+/* The tasks of a job (job.tree) as a tree. all false: long rows of siblings that went well are
+ * counted instead of shown. */
+void view_tree(struct cli *c, const json_t *tree, bool all);
+
+/* The rows of pool.list. */
+void view_pools(struct cli *c, const json_t *pools, bool heading);
+
+/* --json: one value and an end of line. */
+void view_json(struct cli *c, const json_t *value);
+
+#endif

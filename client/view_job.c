@@ -1,0 +1,242 @@
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client/get.h"
+#include "client/outcome.h"
+#include "client/screen.h"
+#include "client/text.h"
+#include "client/view.h"
+#include "proto/mem.h"
+#include "proto/state.h"
+
+double view_now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+void view_json(struct cli *c, const json_t *value)
+{
+    json_dumpf(value, c->out.file, JSON_ENCODE_ANY | (c->out.tty ? JSON_INDENT(2) : 0));
+    fputc('\n', c->out.file);
+}
+
+static bool is_live(const json_t *job)
+{
+    enum job_state state;
+    return job_state_parse(get_text(job, "state"), &state) && job_state_is_live(state);
+}
+
+/* "k=v k" of an object of labels. */
+static char *labels_text(const json_t *job)
+{
+    struct buf out = {0};
+    const char *key;
+    json_t *v;
+    json_object_foreach ((json_t *)(uintptr_t)json_object_get(job, "labels"), key, v) {
+        if (out.len > 0)
+            buf_addch(&out, ' ');
+        buf_addstr(&out, key);
+        if (json_string_length(v) > 0)
+            buf_printf(&out, "=%s", json_string_value(v));
+    }
+    return buf_steal(&out);
+}
+
+/* How long it ran, or runs already; empty before its start. */
+static char *time_text(const json_t *job)
+{
+    struct buf out = {0};
+    double started, ended = view_now_s();
+    if (get_time(job, "started", &started)) {
+        if (!is_live(job))
+            get_time(job, "finished", &ended);
+        text_put_duration(&out, ended - started);
+    }
+    return buf_steal(&out);
+}
+
+static char *moment_text(const json_t *object, const char *key)
+{
+    struct buf out = {0};
+    double at;
+    if (get_time(object, key, &at))
+        text_put_moment(&out, at, view_now_s());
+    return buf_steal(&out);
+}
+
+static char *error_text(const struct screen *s, const json_t *job, size_t max)
+{
+    struct buf out = {0};
+    if (json_is_object(json_object_get(job, "error")))
+        outcome_put_error(s, &out, json_object_get(job, "error"), max);
+    return buf_steal(&out);
+}
+
+static void add_row(struct cli *c, struct table *t, const json_t *job)
+{
+    const char *state = get_text(job, "state"), *pool = get_text(job, "pool");
+    struct look look = screen_state(&c->out, state);
+    cleanup_free char *id = xasprintf("%lld", (long long)get_int(job, "id"));
+    cleanup_free char *shown = xasprintf("%s %s", look.symbol, state);
+    cleanup_free char *labels = labels_text(job);
+    cleanup_free char *created = moment_text(job, "created");
+    cleanup_free char *took = time_text(job);
+    cleanup_free char *error = error_text(&c->out, job, c->out.columns > 0 ? 44 : 0);
+    json_int_t priority = get_int(job, "priority");
+    cleanup_free char *prio = priority != 0 ? xasprintf("%lld", (long long)priority) : NULL;
+    bool own = (json_int_t)getuid() == get_int(job, "uid");
+
+    table_add(t, STYLE_BOLD, id);
+    table_add(t, look.style, shown);
+    table_add(t, STYLE_PLAIN, own ? NULL : get_text(job, "owner"));
+    table_add(t, STYLE_PLAIN, strcmp(pool, "default") == 0 ? NULL : pool);
+    table_add(t, STYLE_PLAIN, prio);
+    table_add(t, STYLE_DIM, created);
+    table_add(t, STYLE_PLAIN, took);
+    table_add(t, STYLE_PLAIN, get_text(job, "name"));
+    table_add(t, STYLE_DIM, labels);
+    table_add(t, STYLE_RED, error);
+}
+
+void view_jobs(struct cli *c, const json_t *jobs, bool heading)
+{
+    static const char *const heads[] = {">ID",     "STATE", "OWNER", "POOL",   "PRIORITY",
+                                        "CREATED", ">TIME", "NAME",  "LABELS", "ERROR"};
+    struct table t;
+    size_t i;
+    const json_t *job;
+
+    table_init(&t, &c->out, ARRAY_LEN(heads), heads, 7);
+    json_array_foreach (jobs, i, job)
+        add_row(c, &t, job);
+    table_print(&t, heading);
+}
+
+void view_pools(struct cli *c, const json_t *pools, bool heading)
+{
+    static const char *const heads[] = {"POOL", "LOAD", ">SLOTS", ">WAITING"};
+    struct table t;
+    size_t i;
+    const json_t *pool;
+
+    table_init(&t, &c->out, ARRAY_LEN(heads), heads, 0);
+    json_array_foreach (pools, i, pool) {
+        json_int_t slots = get_int(pool, "slots"), taken = get_int(pool, "taken");
+        json_int_t waiting = get_int(pool, "waiting");
+        struct buf load = {0};
+        for (json_int_t k = 0; k < 10; k++) {
+            bool full = k * slots < taken * 10;
+            buf_addstr(&load, c->out.utf8 ? (full ? "▮" : "▯") : full ? "#" : ".");
+        }
+        cleanup_free char *of = xasprintf("%lld/%lld", (long long)taken, (long long)slots);
+        cleanup_free char *more = xasprintf("%lld", (long long)waiting);
+        table_add(&t, STYLE_BOLD, get_text(pool, "name"));
+        table_add(&t, taken < slots ? STYLE_GREEN : STYLE_YELLOW, buf_cstr(&load));
+        table_add(&t, STYLE_PLAIN, of);
+        table_add(&t, waiting > 0 ? STYLE_YELLOW : STYLE_DIM, more);
+        buf_release(&load);
+    }
+    table_print(&t, heading);
+}
+
+/* One "name  value" line; nothing for an empty value. */
+static void line(struct cli *c, const char *name, enum style style, const char *value)
+{
+    struct buf out = {0}, safe = {0};
+
+    if (value == NULL || *value == '\0')
+        return;
+    size_t room = c->out.columns > 12 ? c->out.columns - 11 : 0;
+    screen_put_safe(&c->out, &safe, value, room);
+    cleanup_free char *padded = xasprintf("%-11s", name);
+    screen_put(&c->out, &out, STYLE_DIM, padded);
+    screen_put(&c->out, &out, style, buf_cstr(&safe));
+    buf_addch(&out, '\n');
+    fwrite(out.data, 1, out.len, c->out.file);
+    buf_release(&out);
+    buf_release(&safe);
+}
+
+/* The text of a value: a string as it is, else JSON. */
+static char *value_text(const json_t *v)
+{
+    if (v == NULL || json_is_null(v))
+        return NULL;
+    if (json_is_string(v))
+        return xstrdup(json_string_value(v));
+    return json_dumps(v, JSON_ENCODE_ANY);
+}
+
+/* The job's printed lines or its diagnostics, each with a margin. */
+static void block(struct cli *c, const char *name, const json_t *lines)
+{
+    if (json_array_size(lines) == 0)
+        return;
+    struct buf out = {0};
+    size_t i;
+    const json_t *v;
+    screen_put(&c->out, &out, STYLE_DIM, name);
+    buf_addch(&out, '\n');
+    json_array_foreach (lines, i, v) {
+        const char *text = json_is_string(v) ? json_string_value(v) : get_text(v, "text");
+        buf_addstr(&out, "  ");
+        screen_put_safe(&c->out, &out, text, c->out.columns > 2 ? c->out.columns - 2 : 0);
+        buf_addch(&out, '\n');
+    }
+    fwrite(out.data, 1, out.len, c->out.file);
+    buf_release(&out);
+}
+
+/* "3 running, 5 succeeded" */
+static char *counts_text(const json_t *job)
+{
+    struct buf out = {0};
+    const char *key;
+    json_t *v;
+    json_object_foreach ((json_t *)(uintptr_t)json_object_get(job, "task_counts"), key, v) {
+        if (json_integer_value(v) > 0)
+            buf_printf(&out, "%s%lld %s", out.len > 0 ? ", " : "", (long long)json_integer_value(v),
+                       key);
+    }
+    return buf_steal(&out);
+}
+
+void view_job(struct cli *c, const json_t *job)
+{
+    const char *state = get_text(job, "state");
+    struct look look = screen_state(&c->out, state);
+    cleanup_free char *id =
+        xasprintf("%lld  %s", (long long)get_int(job, "id"), get_text(job, "uuid"));
+    cleanup_free char *shown = xasprintf("%s %s", look.symbol, state);
+    cleanup_free char *labels = labels_text(job);
+    cleanup_free char *took = time_text(job);
+    cleanup_free char *error = error_text(&c->out, job, 0);
+    cleanup_free char *value = value_text(json_object_get(job, "value"));
+    cleanup_free char *tasks = counts_text(job);
+    json_int_t priority = get_int(job, "priority");
+    cleanup_free char *prio = priority != 0 ? xasprintf("%lld", (long long)priority) : NULL;
+
+    line(c, "id", STYLE_BOLD, id);
+    line(c, "name", STYLE_PLAIN, get_text(job, "name"));
+    line(c, "state", look.style, shown);
+    line(c, "error", STYLE_RED, error);
+    line(c, "value", STYLE_PLAIN, value);
+    line(c, "owner", STYLE_PLAIN, get_text(job, "owner"));
+    line(c, "pool", STYLE_PLAIN, get_text(job, "pool"));
+    line(c, "priority", STYLE_PLAIN, prio);
+    line(c, "labels", STYLE_PLAIN, labels);
+    line(c, "key", STYLE_PLAIN, get_text(job, "key"));
+    line(c, "directory", STYLE_PLAIN, get_text(job, "cwd"));
+    static const char *const times[] = {"created", "started", "finished"};
+    for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+        cleanup_free char *at = moment_text(job, times[i]);
+        line(c, times[i], STYLE_PLAIN, at);
+    }
+    line(c, "time", STYLE_PLAIN, took);
+    line(c, "tasks", STYLE_PLAIN, tasks);
+    block(c, "output", json_object_get(job, "output"));
+    block(c, "diagnostics", json_object_get(job, "diagnostics"));
+}

@@ -1,0 +1,112 @@
+#include "client/words.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/text.h"
+#include "proto/mem.h"
+
+static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static json_t *base64(const char *s, size_t len)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    struct buf out = {0};
+
+    for (size_t i = 0; i < len; i += 3) {
+        size_t n = len - i < 3 ? len - i : 3;
+        uint32_t v = (uint32_t)p[i] << 16 | (n > 1 ? (uint32_t)p[i + 1] << 8 : 0) |
+                     (n > 2 ? (uint32_t)p[i + 2] : 0);
+        for (size_t k = 0; k < 4; k++)
+            buf_addch(&out, k <= n ? digits[v >> (18 - 6 * k) & 63] : '=');
+    }
+    json_t *o = json_object();
+    json_object_set_new(o, "base64", json_stringn(out.data != NULL ? out.data : "", out.len));
+    buf_release(&out);
+    return o;
+}
+
+static bool unbase64(const char *s, size_t len, struct buf *out)
+{
+    uint32_t v = 0;
+    unsigned bits = 0;
+
+    for (size_t i = 0; i < len && s[i] != '='; i++) {
+        const char *d = s[i] != '\0' ? strchr(digits, s[i]) : NULL;
+        if (d == NULL)
+            return false;
+        v = v << 6 | (uint32_t)(d - digits);
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            buf_addch(out, (char)(v >> bits & 0xff));
+        }
+    }
+    return true;
+}
+
+json_t *word_plain(const char *s, size_t len)
+{
+    return text_is_utf8(s, len) ? json_stringn(s, len) : base64(s, len);
+}
+
+json_t *word_escaped(const char *s, size_t len)
+{
+    struct buf out = {0};
+
+    if (!text_is_utf8(s, len))
+        return base64(s, len);
+    for (size_t i = 0; i < len; i++) {
+        if (s[i] == '$' && i + 1 < len && s[i + 1] == '{')
+            buf_addch(&out, '$');
+        buf_addch(&out, s[i]);
+    }
+    json_t *v = json_stringn(out.data != NULL ? out.data : "", out.len);
+    buf_release(&out);
+    return v;
+}
+
+bool word_read(const json_t *v, struct buf *out)
+{
+    if (json_is_string(v)) {
+        buf_add(out, json_string_value(v), json_string_length(v));
+        return true;
+    }
+    const json_t *b = json_object_get(v, "base64");
+    return json_is_string(b) && unbase64(json_string_value(b), json_string_length(b), out);
+}
+
+bool word_decode(const char *data, size_t len, const char *encoding, struct buf *out)
+{
+    if (encoding != NULL && strcmp(encoding, "base64") == 0)
+        return unbase64(data, len, out);
+    buf_add(out, data, len);
+    return true;
+}
+
+json_t *words_environment(void)
+{
+    json_t *env = json_object();
+    for (char **e = environ; e != NULL && *e != NULL; e++) {
+        const char *equals = strchr(*e, '=');
+        if (equals == NULL || equals == *e || !text_is_utf8(*e, (size_t)(equals - *e)))
+            continue;
+        cleanup_free char *name = xstrndup(*e, (size_t)(equals - *e));
+        json_object_set_new(env, name, word_plain(equals + 1, strlen(equals + 1)));
+    }
+    return env;
+}
+
+char *words_line(char *const *argv, size_t n, size_t max)
+{
+    struct buf line = {0}, cut = {0};
+    for (size_t i = 0; i < n && line.len < 4096; i++) {
+        if (i > 0)
+            buf_addch(&line, ' ');
+        text_put_quoted(&line, argv[i]);
+    }
+    text_put_safe(&cut, line.data != NULL ? line.data : "", line.len, max, true);
+    buf_release(&line);
+    return buf_steal(&cut);
+}
