@@ -101,7 +101,7 @@ static void wait_events(struct monitor *m, struct pollfd p[4], int64_t now_us)
     for (int i = 0; i < 2; i++)
         p[2 + i] = (struct pollfd){.fd = output ? c->pipes[i] : -1, .events = POLLIN};
     if (m->phase != PHASE_IDLE) {
-        earliest(&at, c->tell_at_us);
+        earliest(&at, m->phase == PHASE_RUNNING ? c->tell_at_us : 0);
         earliest(&at, c->drain_until_us);
         earliest(&at, c->kill_at_us);
         earliest(&at, c->retry_at_us);
