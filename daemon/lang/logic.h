@@ -13,14 +13,19 @@ struct expr *expr_splice(struct parser *p, struct expr *path); /* takes the path
 struct expr *expr_of_list(struct parser *p, const json_t *json,
                           struct expr *(*parse)(struct parser *, const json_t *));
 
-/* The operators that evaluate their arguments themselves (logic.c). */
-#define LOGIC_LAZY(X)                                                                              \
-    X(var)                                                                                         \
-    X(missing) X(missing_some) X(if) X(and) X(or) X(map) X(filter) X(reduce) X(all) X(none)        \
-        X(some)
-#define X(name) struct value *logic_##name(struct eval *ev, const struct expr *e);
-LOGIC_LAZY(X)
-#undef X
+/* The operators that evaluate their arguments themselves. */
+struct value *logic_var(struct eval *ev, const struct expr *e);
+struct value *logic_missing(struct eval *ev, const struct expr *e);
+struct value *logic_missing_some(struct eval *ev, const struct expr *e);
+struct value *logic_if(struct eval *ev, const struct expr *e);
+struct value *logic_and(struct eval *ev, const struct expr *e);
+struct value *logic_or(struct eval *ev, const struct expr *e);
+struct value *logic_map(struct eval *ev, const struct expr *e);
+struct value *logic_filter(struct eval *ev, const struct expr *e);
+struct value *logic_reduce(struct eval *ev, const struct expr *e);
+struct value *logic_all(struct eval *ev, const struct expr *e);
+struct value *logic_none(struct eval *ev, const struct expr *e);
+struct value *logic_some(struct eval *ev, const struct expr *e);
 
 /* JavaScript's conversions (ECMA-262, 7.1 and 7.2). NULL is `undefined`. */
 double js_number(const struct value *v);      /* ToNumber; NaN */

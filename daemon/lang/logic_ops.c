@@ -104,6 +104,7 @@ static struct value *sum_value(struct sum s)
 static struct sum combine(char op, struct sum a, struct sum b)
 {
     struct sum r = {a.is_int && b.is_int, 0, 0};
+    bool least_by_minus_one = a.i == INT64_MIN && b.i == -1; /* overflows */
     switch (op) {
     case '+':
         r.is_int = r.is_int && !__builtin_add_overflow(a.i, b.i, &r.i);
@@ -118,12 +119,12 @@ static struct sum combine(char op, struct sum a, struct sum b)
         r.d = a.d * b.d;
         break;
     case '/':
-        r.is_int = r.is_int && b.i != 0 && b.i != -1 && a.i % b.i == 0;
+        r.is_int = r.is_int && b.i != 0 && !least_by_minus_one && a.i % b.i == 0;
         r.i = r.is_int ? a.i / b.i : 0;
         r.d = a.d / b.d;
         break;
     case '%':
-        r.is_int = r.is_int && b.i != 0 && b.i != -1;
+        r.is_int = r.is_int && b.i != 0 && !least_by_minus_one;
         r.i = r.is_int ? a.i % b.i : 0;
         r.d = fmod(a.d, b.d);
         break;

@@ -131,7 +131,7 @@ void number_text_js(double d, char text[NUMBER_TEXT_MAX])
         *text++ = '-';
     struct decimal x;
     decimal_shortest(&x, fabs(d));
-    if (x.exponent < -7 || x.exponent >= 21)
+    if (x.exponent < -6 || x.exponent >= 21)
         write_exponent(text, &x, "1");
     else
         write_plain(text, &x);
