@@ -97,7 +97,7 @@ static ssize_t read_piece(const struct piece *p, uint64_t position, size_t limit
 bool outlog_read(const char *log_dir, uint64_t number, uint64_t position, size_t limit_bytes,
                  struct buf *framed, struct outlog_range *ret, struct err *err)
 {
-    __attribute__((cleanup(close_pieces))) struct piece p[PIECES] = {{-1}, {-1}, {-1}};
+    cleanup(close_pieces) struct piece p[PIECES] = {{-1}, {-1}, {-1}};
     struct outlog_range range = {.next = position};
     size_t got = 0;
 
