@@ -352,7 +352,7 @@ static void on_up(void *arg, uint64_t highest)
     if (highest >= e->next_attempt)
         e->next_attempt = highest + 1;
     e->exec_seen = true;
-    e->exec_trouble[0] = '\0';
+    e->exec_trouble = (struct err){0};
     e->n_resolving = 0;
     for (struct attempt *a = e->first_attempt; a; a = a->next) {
         a->resolving = a->state == ATTEMPT_COMMITTED || a->state == ATTEMPT_SENT;
@@ -367,9 +367,9 @@ static void on_up(void *arg, uint64_t highest)
 static void on_down(void *arg, const struct err *why)
 {
     struct engine *e = arg;
-    if (!e->exec_trouble[0])
+    if (!e->exec_trouble.code)
         log_warning("the executor is away: %s; running commands go on, new ones wait", why->text);
-    snprintf(e->exec_trouble, sizeof e->exec_trouble, "executor: %.180s", why->text);
+    err_set(&e->exec_trouble, why->code ? why->code : ENOTCONN, "executor: %s", why->text);
     e->exec_ready = false;
     e->n_resolving = 0;
     for (struct attempt *a = e->first_attempt; a; a = a->next)

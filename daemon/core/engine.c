@@ -182,10 +182,10 @@ static void on_storage_trouble(void *arg, const struct err *why)
 {
     struct engine *e = arg;
     if (why) {
-        snprintf(e->storage_trouble, sizeof e->storage_trouble, "%s", why->text);
+        e->storage_trouble = *why;
         log_error("storage: %s; nothing is acknowledged until it works again", why->text);
     } else {
-        e->storage_trouble[0] = '\0';
+        e->storage_trouble = (struct err){0};
         log_notice("storage works again");
     }
 }
@@ -442,11 +442,11 @@ void engine_get_stats(struct engine *e, struct engine_stats *ret)
         .live_tasks = runtime_live_tasks(e->runtime),
         .running_commands = e->n_running,
         .executor_up = exec_client_up(e->exec),
-        .storage_ok = !e->storage_trouble[0],
+        .storage_ok = !e->storage_trouble.code,
         .draining = e->draining,
         .started_us = e->started_us,
     };
-    snprintf(ret->trouble, sizeof ret->trouble, "%s%s%s", e->storage_trouble,
-             e->storage_trouble[0] && e->exec_trouble[0] ? "; " : "", e->exec_trouble);
+    snprintf(ret->trouble, sizeof ret->trouble, "%s%s%s", e->storage_trouble.text,
+             e->storage_trouble.code && e->exec_trouble.code ? "; " : "", e->exec_trouble.text);
     store_get_stats(e->store, &ret->store);
 }

@@ -126,7 +126,7 @@ void engine_drain(struct engine *e);
 struct engine_stats {
     size_t live_jobs, live_tasks, running_commands;
     bool executor_up, storage_ok, draining;
-    char trouble[256];  /* why storage or executor is not all right; "" */
+    char trouble[1000]; /* why storage or executor is not all right; "" */
     int64_t started_us; /* the daemon's start, wall clock */
     struct store_stats store;
 };

@@ -95,7 +95,7 @@ struct engine {
     bool exec_ready; /* up, and all open attempts are resolved */
     size_t n_resolving;
     bool draining;
-    char storage_trouble[200], exec_trouble[200];
+    struct err storage_trouble, exec_trouble; /* code 0: all is well */
     char boot_id[40];
     int64_t clock_offset_us; /* runtime's time = boot clock + this */
     int64_t started_us;

@@ -234,9 +234,9 @@ static bool may_accept(struct submit *s, struct err *err)
     const struct document *doc = program_document(s->shared->program);
     if (e->draining)
         return err_set(err, ERR_DRAINING, "the daemon is draining: it takes no new jobs");
-    if (e->storage_trouble[0])
+    if (e->storage_trouble.code)
         return err_set(err, ERR_STORAGE, "no new jobs while the disk refuses: %.200s",
-                       e->storage_trouble);
+                       e->storage_trouble.text);
     if (doc->pool && !pool_exists(e, doc->pool))
         return err_set(err, ERR_PARAMS,
                        "/pool: there is no pool \"%.64s\" (coro pool set NAME SLOTS creates one)",

@@ -166,8 +166,9 @@ bool pools_enter(struct pools *p, struct leaf *leaf, const char *name, struct er
 void pools_enter_running(struct pools *p, struct leaf *leaf, const char *name)
 {
     struct pool *pool = find(p, name);
-    struct place *x = place_new(pool ? pool : p->first, leaf);
-    x->pool->taken += x->slots;
+    if (!pool)
+        pool = add(p, name, 1);
+    pool->taken += place_new(pool, leaf)->slots;
 }
 
 struct leaf *pools_next(struct pools *p)
