@@ -1,9 +1,9 @@
 #ifndef COROD_STORE_STORE_H
 #define COROD_STORE_STORE_H
 /*
- * The store: one SQLite database, written by one thread in batches, read by others on connections of their
- * own. The only place that knows sqlite3.h. Statements are the rows of statement.def; what is written or
- * asked is a list of them with their parameters, as plain bytes.
+ * The store: one SQLite database, written by one thread in batches, read by others on connections
+ * of their own. The only place that knows sqlite3.h. Statements are the rows of statement.def; what
+ * is written or asked is a list of them with their parameters, as plain bytes.
  *
  * A batch is one transaction. While one is being committed the caller fills the next.
  */
@@ -54,8 +54,8 @@ struct rows {
     size_t n, columns;
     struct cell *cells; /* n × columns */
 };
-int64_t cell_int(const struct rows *r, size_t row, size_t column);      /* 0 when it is no number */
-const char *cell_str(const struct rows *r, size_t row, size_t column);  /* NULL when NULL */
+int64_t cell_int(const struct rows *r, size_t row, size_t column);     /* 0 when it is no number */
+const char *cell_str(const struct rows *r, size_t row, size_t column); /* NULL when NULL */
 const struct cell *cell_at(const struct rows *r, size_t row, size_t column);
 
 struct store;
@@ -63,38 +63,43 @@ struct store;
 struct store_events {
     /* The batch given to store_commit() is on disk. Its memory is the caller's again. */
     void (*on_committed)(void *arg);
-    /* Committing fails (disk full, I/O error): it is tried again every second until it works; then why is NULL. */
+    /* Committing fails (disk full, I/O error): it is tried again every second until it works; then
+     * why is NULL. */
     void (*on_trouble)(void *arg, const struct err *why);
 };
 
 /*
- * Opens or creates the database at path (mode 0600) and brings its schema up to date. Refused, touching
- * nothing: a file that is no database, another program's (application_id), a newer schema (user_version),
- * a damaged one. full_sync: PRAGMA synchronous=FULL, else NORMAL; always WAL.
+ * Opens or creates the database at path (mode 0600) and brings its schema up to date. Refused,
+ * touching nothing: a file that is no database, another program's (application_id), a newer schema
+ * (user_version), a damaged one. full_sync: PRAGMA synchronous=FULL, else NORMAL; always WAL.
  */
-struct store *store_open(const char *path, bool full_sync, struct loop *l, const struct store_events *events,
-                         void *arg, struct err *err);
+struct store *store_open(const char *path, bool full_sync, struct loop *l,
+                         const struct store_events *events, void *arg, struct err *err);
 /* Ends after the commit that runs; readers are ended, their callbacks not called. */
 void store_close(struct store *s);
 
 /* Hands a batch to the writer. One at a time: not before on_committed of the last. */
 void store_commit(struct store *s, const struct batch *b);
 bool store_is_committing(const struct store *s);
-/* Waits (at stop) until the running commit is done or has failed; false: failed. on_committed is called. */
+/* Waits (at stop) until the running commit is done or has failed; false: failed. on_committed is
+ * called. */
 bool store_drain(struct store *s);
 
 /*
- * Runs the statements of q on a reader thread in one read transaction and calls on_rows in the loop with
- * q->statements sets; or with err. q is copied. At most 1,000 queries wait; then false with err (EBUSY).
+ * Runs the statements of q on a reader thread in one read transaction and calls on_rows in the loop
+ * with q->statements sets; or with err. q is copied. At most 1,000 queries wait; then false with
+ * err (EBUSY).
  */
 bool store_read(struct store *s, const struct batch *q,
-                void (*on_rows)(void *arg, const struct rows *sets, size_t n, const struct err *err), void *arg,
-                struct err *err);
+                void (*on_rows)(void *arg, const struct rows *sets, size_t n,
+                                const struct err *err),
+                void *arg, struct err *err);
 
-/* At start, in the caller's thread: calls on_row for each row of each statement; on_row returns false (with err) to stop. */
+/* At start, in the caller's thread: calls on_row for each row of each statement; on_row returns
+ * false (with err) to stop. */
 bool store_scan(struct store *s, const struct batch *q,
-                bool (*on_row)(void *arg, size_t set, const struct rows *row, struct err *err), void *arg,
-                struct err *err);
+                bool (*on_row)(void *arg, size_t set, const struct rows *row, struct err *err),
+                void *arg, struct err *err);
 
 struct store_stats {
     uint64_t commits, statements;

@@ -46,27 +46,27 @@ static void note_and_stop(void *arg)
 
 START_TEST(timers_come_in_the_order_of_their_deadlines)
 {
-    struct timer *t[5];
+    struct alarm *t[5];
     static char names[] = "a\0b\0c\0d\0e";
     static const int64_t delays_us[] = {3000, 1000, 20000, -5, 2000};
     for (size_t i = 0; i < ARRAY_LEN(t); i++) {
-        t[i] = timer_new(loop, i == 2 ? note_and_stop : note, names + 2 * i);
-        timer_start(t[i], delays_us[i]);
+        t[i] = alarm_new(loop, i == 2 ? note_and_stop : note, names + 2 * i);
+        alarm_start(t[i], delays_us[i]);
     }
-    timer_start(t[0], 10000); /* moves it */
-    timer_stop(t[4]);
+    alarm_start(t[0], 10000); /* moves it */
+    alarm_stop(t[4]);
     int64_t begun_us = clock_boot_us();
     loop_run(loop, NULL, NULL);
     ck_assert_int_ge(clock_boot_us() - begun_us, 20000);
     ck_assert_str_eq(order, "dbac");
     for (size_t i = 0; i < ARRAY_LEN(t); i++)
-        timer_free(t[i]);
+        alarm_free(t[i]);
 }
 END_TEST
 
 enum { MANY = 1000 };
 static struct {
-    struct timer *timer;
+    struct alarm *timer;
     int64_t deadline_us;
 } many[MANY];
 static int due;
@@ -76,11 +76,11 @@ static void on_one_of_many(void *arg)
 {
     size_t i = (size_t)(uintptr_t)arg;
     ck_assert_int_ge(clock_boot_us(), many[i].deadline_us);
-    /* Read before timer_start() read the clock: two that are a microsecond apart may change places.
+    /* Read before alarm_start() read the clock: two that are a microsecond apart may change places.
      */
     ck_assert_int_ge(many[i].deadline_us, last_us - 500);
     last_us = many[i].deadline_us;
-    timer_free(many[i].timer);
+    alarm_free(many[i].timer);
     many[i].timer = NULL;
     due++;
 }
@@ -91,18 +91,18 @@ START_TEST(many_timers_some_stopped)
     int stopped = 0;
     for (size_t i = 0; i < MANY; i++) {
         int64_t delay_us = rand_r(&seed) % 50 * 1000;
-        many[i].timer = timer_new(loop, on_one_of_many, (void *)(uintptr_t)i);
+        many[i].timer = alarm_new(loop, on_one_of_many, (void *)(uintptr_t)i);
         many[i].deadline_us = clock_boot_us() + delay_us;
-        timer_start(many[i].timer, delay_us);
+        alarm_start(many[i].timer, delay_us);
     }
     for (size_t i = 0; i < MANY; i += 3, stopped++) {
-        timer_free(many[i].timer);
+        alarm_free(many[i].timer);
         many[i].timer = NULL;
     }
-    struct timer *end = timer_new(loop, note_and_stop, mark);
-    timer_start(end, 100000);
+    struct alarm *end = alarm_new(loop, note_and_stop, mark);
+    alarm_start(end, 100000);
     loop_run(loop, NULL, NULL);
-    timer_free(end);
+    alarm_free(end);
     ck_assert_int_eq(due, MANY - stopped);
 }
 END_TEST
@@ -111,10 +111,10 @@ static int rounds, turns;
 
 static void on_again(void *arg)
 {
-    struct timer **t = arg;
+    struct alarm **t = arg;
     if (++rounds == 100)
         loop_stop(loop);
-    timer_start(*t, 0);
+    alarm_start(*t, 0);
 }
 
 static bool count_turn(void *arg)
@@ -126,11 +126,11 @@ static bool count_turn(void *arg)
 
 START_TEST(a_timer_that_starts_itself_does_not_hold_the_loop)
 {
-    struct timer *t = timer_new(loop, on_again, &t);
-    timer_start(t, 0);
+    struct alarm *t = alarm_new(loop, on_again, &t);
+    alarm_start(t, 0);
     loop_run(loop, count_turn, NULL);
     ck_assert_int_eq(turns, 100);
-    timer_free(t);
+    alarm_free(t);
 }
 END_TEST
 
@@ -146,12 +146,12 @@ START_TEST(a_turn_with_work_left_does_not_wait)
 {
     int left = 1000;
     int64_t begun_us = clock_boot_us();
-    struct timer *t = timer_new(loop, note, mark); /* wakes the first turn */
-    timer_start(t, 0);
+    struct alarm *t = alarm_new(loop, note, mark); /* wakes the first turn */
+    alarm_start(t, 0);
     loop_run(loop, more_work, &left);
     ck_assert_int_eq(left, 0);
     ck_assert_int_lt(clock_boot_us() - begun_us, 5000000);
-    timer_free(t);
+    alarm_free(t);
 }
 END_TEST
 
@@ -359,10 +359,10 @@ START_TEST(without_descriptors_a_listener_rests_and_goes_on)
         ck_assert_int_ge(gap, 0);
     close(gap);
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
-    struct timer *t = timer_new(loop, free_limit, &old),
-                 *end = timer_new(loop, note_and_stop, mark);
-    timer_start(t, 100000);
-    timer_start(end, 150000);
+    struct alarm *t = alarm_new(loop, free_limit, &old),
+                 *end = alarm_new(loop, note_and_stop, mark);
+    alarm_start(t, 100000);
+    alarm_start(end, 150000);
     log_set_level(LOG_LEVEL_ERROR);
     loop_run(loop, count_turn, NULL);
     ck_assert_int_eq((int)read(first, &c, 1), 0); /* not left waiting */
@@ -371,8 +371,8 @@ START_TEST(without_descriptors_a_listener_rests_and_goes_on)
     loop_run(loop, NULL, NULL);
     ck_assert_int_eq(accepted, 1);
     close(second);
-    timer_free(t);
-    timer_free(end);
+    alarm_free(t);
+    alarm_free(end);
     listener_free(n);
     leave_dir();
 }
