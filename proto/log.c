@@ -53,7 +53,8 @@ static size_t put_clean(char *out, size_t room, const char *s)
     return n;
 }
 
-static void log_vmsg(enum log_level level, const char *format, va_list ap)
+__attribute__((format(printf, 2, 0))) static void log_vmsg(enum log_level level, const char *format,
+                                                           va_list ap)
 {
     char text[1024], line[2400];
     size_t n;
