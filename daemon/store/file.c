@@ -34,7 +34,10 @@ static const struct {
 #undef MIGRATION
 };
 
-static const int newest_version = migrations[ARRAY_LEN(migrations) - 1].version;
+static int newest_version(void)
+{
+    return migrations[ARRAY_LEN(migrations) - 1].version;
+}
 
 /* What is known of the file before SQLite sees it. */
 struct look {
@@ -74,11 +77,11 @@ static bool check_version(const char *path, int64_t application, int64_t version
 {
     if (application != STORE_APPLICATION_ID)
         return err_set(err, EINVAL, "%s is the database of another program", path);
-    if (version > newest_version)
+    if (version > newest_version())
         return err_set(err, EINVAL,
                        "%s was written by a newer corod (schema %lld, this one knows %d): run that "
                        "one, or restore a backup from before the upgrade",
-                       path, (long long)version, newest_version);
+                       path, (long long)version, newest_version());
     return true;
 }
 
@@ -167,7 +170,7 @@ static bool quick_check(struct db *d, const char *path, struct err *err)
 static bool migrate(struct db *d, int64_t version, struct err *err)
 {
     char sql[128];
-    if (version == newest_version)
+    if (version == newest_version())
         return true;
     if (!db_exec(d, "PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA; BEGIN IMMEDIATE",
                  err))
@@ -177,7 +180,7 @@ static bool migrate(struct db *d, int64_t version, struct err *err)
             return err_prefix(err, "schema %d", migrations[i].version);
     }
     snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d",
-             STORE_APPLICATION_ID, newest_version);
+             STORE_APPLICATION_ID, newest_version());
     if (!db_exec(d, sql, err))
         return false;
     errinj(ERRINJ_STORE_IN_MIGRATION);
@@ -211,7 +214,7 @@ static bool check_content(struct db *d, const struct look *k, const char *path, 
         !db_number(d, "PRAGMA user_version", &version, err))
         return fail_open(path, err);
     return check_version(path, application, version, err) &&
-           (version < newest_version || check_statements(d, path, err));
+           (version < newest_version() || check_statements(d, path, err));
 }
 
 static bool bring_up(struct db *d, const struct look *k, const char *path, struct err *err)
@@ -228,7 +231,7 @@ static bool bring_up(struct db *d, const struct look *k, const char *path, struc
         /* A transaction for nothing: that the log can be written shows now. */
         !db_exec(d, "PRAGMA journal_mode = WAL; BEGIN IMMEDIATE; COMMIT", err))
         return fail_open(path, err);
-    return version == newest_version || check_statements(d, path, err);
+    return version == newest_version() || check_statements(d, path, err);
 }
 
 static void remove_file(const char *path, const char *suffix)
