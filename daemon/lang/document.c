@@ -181,14 +181,14 @@ static const struct field_type priority_type = {parse_priority, release_nothing,
 static const struct field_type timeout_type = {parse_timeout, release_nothing, "seconds"};
 static const struct field_type unsupported_type = {parse_unsupported, release_nothing, ""};
 
-/* Read in this order: names of the input and functions are known before bodies are read. */
+/* Read in this order: what the bodies may name (input, environment, functions) comes first. */
 static const struct field document_fields[] = {
     {"name", &field_text, offsetof(struct document, name), false, NULL},
     {"input", &input_type, offsetof(struct document, input), false, NULL},
+    {"env", &env_type, offsetof(struct document, env), false, NULL},
     {"define", &define_type, 0, false, NULL},
     {"main", &main_type, 0, true, NULL},
     {"cwd", &field_text, offsetof(struct document, cwd), false, NULL},
-    {"env", &env_type, offsetof(struct document, env), false, NULL},
     {"umask", &umask_type, offsetof(struct document, umask), false, NULL},
     {"pool", &field_text, offsetof(struct document, pool), false, NULL},
     {"priority", &priority_type, offsetof(struct document, priority), false, NULL},

@@ -166,18 +166,24 @@ static void parse_text(struct parser *p, const json_t *json, void *out)
         *(char **)out = xstrdup(json_string_value(json));
 }
 
-/* The names in `${…}` that are not given to the script in its environment. */
+/* Whether the script's environment has the name: then `${name}` is meant for the shell. */
+static bool in_environment(const struct parser *p, const char *name, size_t len)
+{
+    const struct value *env = p->program->document.env;
+    return json_object_getn(json_object_get(p->object, "env"), name, len) ||
+           (env && value_find_bytes(env, name, len));
+}
+
 static void parse_script(struct parser *p, const json_t *json, void *out)
 {
     parse_text(p, json, out);
     const char *s = *(char **)out;
-    const json_t *env = json_object_get(p->object, "env");
     while (s && (s = strstr(s, "${")) != NULL) {
         s += 2;
         size_t n = 0;
         while (is_name(s, n + 1))
             n++;
-        if (n > 0 && !json_object_getn(env, s, n))
+        if (n > 0 && !in_environment(p, s, n))
             scope_script(p, s, n);
     }
 }

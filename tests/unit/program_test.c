@@ -239,10 +239,10 @@ static const struct expectation wrong[] = {
      " \"define\": 1}",
      "/name: a string is needed here, not a number\n"
      "/input: an object is needed here, not a list\n"
-     "/define: an object of function: {\"params\", \"defaults\", \"do\"} is needed here, not a "
-     "number\n"
      "/env/A=: \"A=\" can't be the name of an environment variable\n"
      "/env/A=: a string or a number is needed here, not a list\n"
+     "/define: an object of function: {\"params\", \"defaults\", \"do\"} is needed here, not a "
+     "number\n"
      "/umask: a umask is a string of octal digits such as \"022\", or a whole number up to 511\n"
      "/priority: a priority is a whole number from -1000 to 1000\n"
      "/timeout: a timeout is a number of seconds from 0, or null\n"
@@ -328,6 +328,10 @@ START_TEST(warnings)
          " {\"sh\": \"cat ${file%.c}\", \"env\": {\"file\": \"${file}\"}}]",
          "/1/sh: ${file} is the shell's variable here, not the job's (pass it with \"env\": "
          "{\"file\": \"${file}\"}, or with \"args\")"},
+        {"{\"env\": {\"a\": \"1\"}, \"input\": {\"a\": 1, \"b\": 2}, \"main\": {\"sh\": \"echo "
+         "${a}${b}\"}}",
+         "/main/sh: ${b} is the shell's variable here, not the job's (pass it with \"env\": "
+         "{\"b\": \"${b}\"}, or with \"args\")"},
         {"[{\"set\": {\"count\": 1}}, {\"print\": \"${cuont} ${count}\"}]",
          "/1/print: the name \"cuont\" is bound nowhere (did you mean \"count\"?)"},
         {"[{\"if\": {\"var\": \"a\"}, \"then\": []}, {\"if\": {\"var\": [\"b\", 1]}, \"then\": []},"
