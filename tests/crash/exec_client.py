@@ -5,7 +5,10 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
+import tempfile
 import time
+import traceback
 
 HELLO, START, STOP, RESOLVE, SETTLE, FLUSH, REMOVE_LOG, CREDIT, PAUSE = range(1, 10)
 STARTED, END, STATE, NOTICE = range(17, 21)
@@ -156,6 +159,31 @@ class Executor:
         self.process.send_signal(signo)
         return self.process.wait(DEADLINE_S)
 
+    def restart(self, **options):
+        if self.process.poll() is None:
+            self.kill()
+        return self.start(**options)
+
+    def clean_up(self):
+        """Ends what this executor's state directory has running: it, its monitors, their commands."""
+        if self.process and self.process.poll() is None:
+            self.kill()
+        try:
+            with open(os.path.join(self.state, "id")) as f:
+                mark = b"CORO_EXECUTOR=" + f.read().encode()
+        except OSError:
+            return
+        for pid in processes():
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as f:
+                    ours = mark in f.read()
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    ours = ours or self.state.encode() in f.read().split(b"\0")
+                if ours:
+                    os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
+
     def connect(self, highest=0, open_attempts=()):
         def attempt():
             if self.process.poll() is not None:
@@ -251,3 +279,75 @@ class Client:
 
     def close(self):
         self.sock.close()
+
+
+class Skip(Exception):
+    pass
+
+
+TESTS = []
+
+
+def test(f):
+    TESTS.append(f)
+    return f
+
+
+def program():
+    path = os.environ.get("COROD_EXEC")
+    if not path:
+        sys.exit("set COROD_EXEC to the corod-exec to test")
+    return path
+
+
+def has_errinj():
+    with open(program(), "rb") as f:
+        return b"EXEC_BEFORE_S" in f.read()
+
+
+def processes():
+    """{pid: (ppid, session, command name)} of all processes but zombies."""
+    out = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat") as f:
+                head, tail = f.read().rsplit(")", 1)
+        except OSError:
+            continue
+        fields = tail.split()
+        if fields[0] not in "ZX":
+            out[int(name)] = (int(fields[1]), int(fields[3]), head.split("(", 1)[1])
+    return out
+
+
+def alive(pid):
+    return pid in processes()
+
+
+def main():
+    """Runs the tests whose names have one of the arguments in them (all without arguments)."""
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    for f in TESTS:
+        if sys.argv[1:] and not any(a in f.__name__ for a in sys.argv[1:]):
+            continue
+        with tempfile.TemporaryDirectory(prefix="exec.") as root:
+            os.chmod(root, 0o755)
+            x = Executor(program(), root)
+            began = time.monotonic()
+            try:
+                f(x)
+                result, why = "passed", ""
+            except Skip as e:
+                result, why = "skipped", f": {e}"
+            except Exception:
+                result = "failed"
+                why = "\n" + traceback.format_exc()
+                if os.path.exists(x.log):
+                    with open(x.log, errors="replace") as log:
+                        why += "log:\n" + log.read()[-3000:]
+            finally:
+                x.clean_up()
+            counts[result] += 1
+            print(f"{result:8}{f.__name__} ({time.monotonic() - began:.2f} s){why}", flush=True)
+    print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")
+    sys.exit(1 if counts["failed"] or not counts["passed"] else 0)

@@ -1,0 +1,462 @@
+#!/usr/bin/env python3
+"""Kills corod-exec and its monitors in every window that attempts can be in, and looks whether each command ran
+at most once and its end is told right. Speaks the executor's own protocol over its real socket."""
+import os
+import signal
+import struct
+import subprocess
+
+from exec_client import (END, EXITED, LOST, NOT_STARTED, RUNNING, SIGNALED, START, UNKNOWN, Executor, Failure, Skip,
+                         alive, has_errinj, main, processes, program, start_payload, test, text_of, wait_until)
+
+ECANCELED = 125
+
+
+def counting(x, extra=""):
+    """A command that leaves a mark each time it runs."""
+    return ["sh", "-c", f"echo ran >> {x.root}/ran; echo done; {extra}"]
+
+
+def runs(x):
+    try:
+        with open(f"{x.root}/ran") as f:
+            return len(f.readlines())
+    except FileNotFoundError:
+        return 0
+
+
+def expect(what, got, want):
+    if got != want:
+        raise Failure(f"{what}: {got!r} instead of {want!r}")
+
+
+def finish(x, number):
+    """What a daemon does after it lost the executor: connects, resolves, sends again what is unknown."""
+    c = x.connect(number, [number])
+    c.resolve(number)
+    got = c.state(number)
+    if got == UNKNOWN:
+        c.start(number, counting(x))
+        got = RUNNING
+    return c, c.end(number) if got == RUNNING else got
+
+
+# What must come of attempt 1 when the fault strikes it: who dies, its outcome, how often it ran.
+WINDOWS = {
+    # The executor dies.
+    "EXEC_BEFORE_S": ("executor", EXITED, 1),
+    "EXEC_TORN_S:fail": ("executor", EXITED, 1),
+    "EXEC_AFTER_S": ("executor", LOST, 0),
+    "EXEC_AFTER_HANDOVER": ("executor", EXITED, 1),
+    "EXEC_BEFORE_FORWARD": ("executor", EXITED, 1),
+    # The monitor dies, or what it just started.
+    "EXEC_MONITOR_GOT_START": ("monitor", LOST, 0),
+    "EXEC_TORN_P:fail": ("nobody", SIGNALED, 0),
+    "EXEC_BEFORE_EXEC:fail": ("monitor", LOST, 0),
+    "EXEC_AFTER_START": ("monitor", LOST, None),
+    "EXEC_BEFORE_E": ("monitor", LOST, 1),
+    "EXEC_TORN_E:fail": ("monitor", LOST, 1),
+    "EXEC_AFTER_E": ("monitor", EXITED, 1),
+    "EXEC_BEFORE_REPORT": ("monitor", EXITED, 1),
+    "EXEC_AFTER_REPORT": ("monitor", EXITED, 1),
+    # Nobody dies: it cannot be done at first.
+    "EXEC_TORN_S:fail,EXEC_TORN_THEN_FULL:fail": ("nobody", EXITED, 1),
+    "EXEC_TORN_P:fail,EXEC_TORN_THEN_FULL:fail": ("nobody", EXITED, 1),
+    "EXEC_TORN_E:fail,EXEC_TORN_THEN_FULL:fail": ("nobody", EXITED, 1),
+    "EXEC_FORK:fail": ("nobody", EXITED, 1),
+}
+
+
+def window(errinj, who, outcome, how_often):
+    def run(x):
+        if not has_errinj():
+            raise Skip("built without fault points")
+        x.start(errinj=errinj, once="THEN_FULL" not in errinj)
+        c = x.connect()
+        c.start(1, counting(x))
+        if who == "executor":
+            x.process.wait(20)
+            x.start()
+            c, end = finish(x, 1)
+        else:
+            end = c.end(1)
+        expect("outcome", end["outcome"], outcome)
+        if how_often is not None:
+            expect("runs", runs(x), how_often)
+        if outcome == EXITED:
+            expect("status", end["status"], 0)
+            expect("output", text_of(end["output"]), b"done\n")
+        if outcome == LOST:
+            expect("never ran", end["never_ran"], errinj in ("EXEC_AFTER_S", "EXEC_MONITOR_GOT_START"))
+        # The same again after a reconnect, until it is settled; then its number is still taken.
+        c = x.connect(1, [1])
+        c.resolve(1)
+        again = c.state(1)
+        expect("outcome when asked again", again["outcome"], outcome)
+        c.start(1, counting(x))
+        expect("outcome of a second start", c.end(1)["outcome"], outcome)
+        c.settle(1)
+        c.start(1, counting(x))
+        expect("outcome of a start after it is settled", c.end(1)["outcome"], LOST)
+        c.start(2, ["echo", "two"])
+        expect("the next command", c.end(2)["status"], 0)
+        if how_often is not None:
+            expect("runs at last", runs(x), how_often)
+    run.__name__ = "window_" + errinj.replace(":fail", "").replace(",", "_")
+    test(run)
+
+
+for name, row in WINDOWS.items():
+    window(name, *row)
+
+
+@test
+def killed_while_a_segment_is_begun(x):
+    if not has_errinj():
+        raise Skip("built without fault points")
+    x.start(errinj="EXEC_ROTATE")
+    x.process.wait(20)
+    x.start()
+    c = x.connect()
+    c.start(1, ["true"])
+    expect("status", c.end(1)["status"], 0)
+
+
+@test
+def killed_executor_finds_its_commands(x):
+    x.start()
+    c = x.connect()
+    for n in range(1, 6):
+        c.start(n, ["sh", "-c", f"while [ ! -e {x.root}/go ]; do sleep 0.02; done; echo {n}; exit {n}"])
+    pids = {n: c.started(n) for n in range(1, 6)}
+    x.restart()
+    c = x.connect(5, range(1, 6))
+    for n in range(1, 6):
+        c.resolve(n)
+        expect("state", c.state(n), RUNNING)
+        expect("pid", c.started(n), pids[n])
+    c.stop(5)
+    end = c.end(5)
+    expect("stopped by its adopter", (end["outcome"], end["status"], end["stopped"]), (SIGNALED, 15, True))
+    open(f"{x.root}/go", "w").close()
+    for n in range(1, 5):
+        end = c.end(n)
+        expect("end", (end["outcome"], end["status"], text_of(end["output"])), (EXITED, n, b"%d\n" % n))
+        c.settle(n)
+
+
+@test
+def ends_while_nobody_listens(x):
+    x.start()
+    c = x.connect()
+    c.start(1, ["sh", "-c", f"until [ -e {x.root}/go ]; do sleep 0.02; done; seq 20000"])
+    pid = c.started(1)
+    x.kill()
+    open(f"{x.root}/go", "w").close()
+    wait_until("the command to end", lambda: not alive(pid))
+    x.start()
+    c = x.connect(1, [1])
+    c.resolve(1)
+    got = c.state(1)
+    end = got if got != RUNNING else c.end(1)
+    expect("end", (end["outcome"], end["status"], end["in_file"]), (EXITED, 0, True))
+
+
+@test
+def asked_to_end_it_leaves_its_commands(x):
+    x.start()
+    c = x.connect()
+    c.start(1, ["sleep", "1000"])
+    pid = c.started(1)
+    expect("status", x.kill(signal.SIGTERM), 0)
+    expect("socket is gone", os.path.exists(x.socket), False)
+    if not alive(pid):
+        raise Failure("the command is gone")
+    x.start()
+    c = x.connect(1, [1])
+    c.stop(1, 0)
+    expect("end", c.end(1)["status"], 9)
+
+
+@test
+def a_killed_monitor_loses_its_one_command(x):
+    x.start()
+    c = x.connect()
+    for n in (1, 2, 3):
+        c.start(n, ["sh", "-c", "setsid sleep 1000 & sleep 1000 & wait"])
+    pids = {n: c.started(n) for n in (1, 2, 3)}
+    tree = lambda pid: [p for p, (parent, _, _) in processes().items() if parent == pid]
+    left = wait_until("its children", lambda: len(tree(pids[2])) == 2 and tree(pids[2]))
+    monitor = processes()[pids[2]][0]
+    os.kill(monitor, signal.SIGKILL)
+    end = c.end(2)
+    expect("outcome", (end["outcome"], end["never_ran"], end["pid"]), (LOST, False, pids[2]))
+    for pid in [pids[2], *left]:
+        if alive(pid):
+            raise Failure("a process of the lost command lives")
+    for n in (1, 3):
+        if not alive(pids[n]):
+            raise Failure("another command is gone")
+        c.stop(n, 2000)
+        expect("the others", c.end(n)["status"], 15)
+
+
+@test
+def a_monitor_killed_while_no_executor_was_there(x):
+    x.start()
+    c = x.connect()
+    c.start(1, ["sh", "-c", "setsid sleep 1000 & wait"])
+    c.start(2, ["sleep", "1000"])
+    pid, other = c.started(1), c.started(2)
+    child = wait_until("its child", lambda: [p for p, v in processes().items() if v[0] == pid])[0]
+    monitor = processes()[pid][0]
+    x.kill()
+    os.kill(monitor, signal.SIGKILL)
+    wait_until("the command to die with its monitor", lambda: not alive(pid))
+    if not alive(child):
+        raise Failure("nothing is left to be found")
+    x.start()
+    c = x.connect(2, [1, 2])
+    c.resolve(1)
+    c.resolve(2)
+    expect("the other one", c.state(2), RUNNING)
+    got = c.state(1)
+    expect("outcome", (got if got != RUNNING else c.end(1))["outcome"], LOST)
+    wait_until("what was left to be killed", lambda: not alive(child))
+    if not alive(other):
+        raise Failure("the other command is gone")
+
+
+@test
+def a_stopped_before_its_start_is_never_started(x):
+    x.start()
+    c = x.connect()
+    c.start(1, ["true"])
+    c.end(1)
+    c.stop(7)
+    end = c.end(7)
+    expect("end", (end["outcome"], end["error"], end["never_ran"]), (NOT_STARTED, ECANCELED, True))
+    x.restart()
+    c = x.connect(6, [7])
+    expect("highest", c.highest, 1)
+    c.start(7, counting(x))
+    expect("late start", c.end(7)["error"], ECANCELED)
+    c.start(2, ["true"])
+    expect("a lower number", c.end(2)["status"], 0)
+    expect("runs", runs(x), 0)
+
+
+@test
+def numbers_are_used_once(x):
+    x.start()
+    c = x.connect()
+    c.start(5, counting(x))
+    expect("first", c.end(5)["outcome"], EXITED)
+    c.start(5, counting(x))
+    expect("second", c.end(5)["outcome"], EXITED)
+    c.start(3, counting(x))
+    expect("lower, never seen", c.end(3)["outcome"], LOST)
+    x.restart()
+    c = x.connect(5, [])
+    expect("highest", c.highest, 5)
+    for n in (3, 4, 5):
+        c.start(n, counting(x))
+        expect("settled", c.end(n)["outcome"], LOST)
+    c.resolve(6)
+    expect("never seen", c.state(6), UNKNOWN)
+    c.resolve(6, same_boot=False)
+    expect("never seen, of another boot", c.state(6)["outcome"], LOST)
+    expect("runs", runs(x), 1)
+
+
+@test
+def a_new_connection_discards_the_old_ones_input(x):
+    x.start()
+    old = x.connect()
+    old.start(1, ["true"])
+    old.end(1)
+    x.process.send_signal(signal.SIGSTOP)
+    # Half a message, so that it cannot have been taken, and more in the socket.
+    message = start_payload(2, counting(x))
+    old.sock.sendall(struct.pack("<IB", len(message) + 1, START) + message[:20])
+    new = None
+    try:
+        import threading
+        box = []
+        t = threading.Thread(target=lambda: box.append(x.connect(1, [])))
+        t.start()
+        x.process.send_signal(signal.SIGCONT)
+        t.join(20)
+        new = box[0]
+    finally:
+        x.process.send_signal(signal.SIGCONT)
+    try:
+        old.sock.sendall(message[20:] + b"")
+    except OSError:
+        pass
+    new.resolve(2)
+    expect("of the old connection", new.state(2), UNKNOWN)
+    new.start(3, ["true"])
+    expect("of the new one", new.end(3)["status"], 0)
+    expect("runs", runs(x), 0)
+    try:
+        while old.read(20):
+            pass
+        raise Failure("the old connection is still open")
+    except (Failure, ConnectionError) as e:
+        if "closed" not in str(e) and not isinstance(e, ConnectionError):
+            raise
+
+
+@test
+def one_executor_for_a_directory(x):
+    x.start()
+    x.connect()
+    second = subprocess.run([program(), "--socket", f"{x.root}/other", "--state", x.state], capture_output=True,
+                            timeout=20, check=False)
+    expect("status", second.returncode, 1)
+    if b"another corod-exec" not in second.stderr:
+        raise Failure(second.stderr.decode())
+    third = subprocess.run([program(), "--socket", x.socket, "--state", f"{x.root}/state2"], capture_output=True,
+                           timeout=20, check=False)
+    expect("status", third.returncode, 1)
+    if b"another program listens" not in third.stderr:
+        raise Failure(third.stderr.decode())
+    x.connect().start(1, ["true"])
+
+
+@test
+def a_damaged_journal_starts_nothing_twice(x):
+    x.start()
+    c = x.connect()
+    c.start(1, counting(x))
+    c.end(1)
+    c.start(2, ["sleep", "1000"])
+    pid = c.started(2)
+    x.kill()
+    journal = f"{x.state}/journal"
+    (name,) = os.listdir(journal)
+    with open(f"{journal}/{name}", "r+b") as f:
+        f.write(b"\0" * 36)
+    x.start()
+    c = x.connect(2, [1, 2])
+    c.resolve(1)
+    expect("an end that nobody can read", c.state(1)["outcome"], LOST)
+    c.resolve(2)
+    expect("a lock that is held", c.state(2), RUNNING)
+    if not alive(pid):
+        raise Failure("the command is gone")
+    c.start(1, counting(x))
+    expect("once more", c.end(1)["outcome"], LOST)
+    os.kill(pid, signal.SIGKILL)
+    expect("its end is in the damaged journal", c.end(2)["outcome"], LOST)
+    expect("kept aside", sorted(os.listdir(journal))[0], name + ".bad")
+    expect("runs", runs(x), 1)
+
+
+@test
+def settled_segments_go(x):
+    x.start()
+    c = x.connect()
+    blob = ["sh", "-c", "head -c 15000 /dev/zero"]
+    journal = lambda: sorted(os.listdir(f"{x.state}/journal"))
+    c.start(1, ["sleep", "1000"])
+    c.started(1)
+    first = journal()[0]
+    for n in range(2, 702):
+        c.start(n, blob)
+        if n % 50 == 1:
+            for k in range(max(2, n - 49), n + 1):
+                c.end(k)
+                c.settle(k)
+    names = wait_until("segments to go", lambda: len(journal()) == 2 and journal())
+    if names[0] != first or names[1] < "00000003":
+        raise Failure(f"segments {names}")
+    x.restart()
+    c = x.connect(n, [1])
+    c.resolve(1)
+    expect("the first one", c.state(1), RUNNING)
+    c.stop(1, 0)
+    c.end(1)
+    c.settle(1)
+    wait_until("the first segment to go", lambda: first not in journal())
+    x.restart()
+    expect("highest", x.connect(n, []).highest, n)
+
+
+@test
+def torn_tails_do_not_hide_what_follows(x):
+    x.start()
+    c = x.connect()
+    c.start(1, counting(x))
+    c.end(1)
+    journal = f"{x.state}/journal"
+    with open(f"{journal}/{os.listdir(journal)[0]}", "r+b") as f:
+        data = f.read()
+        f.write(data[36:36 + 40])  # the beginning of a record, and no more
+    c.start(2, counting(x))
+    c.end(2)
+    x.restart()
+    c = x.connect(2, [1, 2])
+    for n in (1, 2):
+        c.resolve(n)
+        expect("end", c.state(n)["outcome"], EXITED)
+    expect("highest", c.highest, 2)
+
+
+@test
+def a_command_cannot_forge_a_record(x):
+    """An end's output holds what would be another attempt's end, and the end is torn in the middle of it."""
+    if not has_errinj():
+        raise Skip("built without fault points")
+    x.start(errinj="EXEC_TORN_E=2:fail")
+    c = x.connect()
+    c.start(1, ["true"])
+    c.end(1)
+    journal = f"{x.state}/journal"
+    with open(f"{journal}/{os.listdir(journal)[0]}", "rb") as f:
+        record = f.read()
+    # The attacker knows the format but not the segment's sync: records of another segment.
+    forged = os.urandom(8) + record[44:]
+    with open(f"{x.root}/forged", "wb") as f:
+        f.write(forged * 20)
+    c.start(2, ["cat", f"{x.root}/forged"])
+    expect("outcome", c.end(2)["outcome"], LOST)
+
+
+@test
+def another_boot(x):
+    if os.getuid() != 0:
+        raise Skip("needs root for a mount")
+    x.start()
+    c = x.connect()
+    c.start(1, counting(x))
+    c.end(1)
+    c.start(2, ["sleep", "1000"])
+    pid = c.started(2)
+    monitor = processes()[pid][0]
+    x.kill()
+    os.kill(monitor, signal.SIGKILL)
+    with open(f"{x.root}/boot_id", "w") as f:
+        f.write("01234567-89ab-cdef-0123-456789abcdef\n")
+    x.prefix = ["unshare", "-m", "sh", "-c",
+                f'mount --bind {x.root}/boot_id /proc/sys/kernel/random/boot_id || exit 77; exec "$@"', "sh"]
+    x.start()
+    try:
+        c = x.connect(2, [1, 2])
+    except Failure as e:
+        raise Skip("no private mounts here") from e
+    expect("boot", c.boot_id, "01234567-89ab-cdef-0123-456789abcdef")
+    c.resolve(1, same_boot=False)
+    expect("what has ended", c.state(1)["outcome"], EXITED)
+    c.resolve(2, same_boot=False)
+    end = c.state(2)
+    expect("what has not", (end["outcome"], "restarted" in end["text"]), (LOST, True))
+    c.resolve(3, same_boot=False)
+    expect("what was never seen", c.state(3)["outcome"], LOST)
+    c.start(3, ["true"])
+    expect("goes on", c.end(3)["status"], 0)
+
+
+if __name__ == "__main__":
+    main()
