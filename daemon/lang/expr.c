@@ -143,23 +143,27 @@ static struct value *eval_path(struct eval *ev, const struct expr *e)
     return at;
 }
 
+static bool add_part(struct eval *ev, struct buf *text, const struct expr *e)
+{
+    cleanup_value struct value *part = eval_expr(ev, e);
+    if (!part || !eval_charge(ev, value_bytes(part) / BYTES_PER_STEP))
+        return false;
+    value_write_text(text, part);
+    if (text->len <= VALUE_MAX_BYTES)
+        return true;
+    too_large(ev);
+    return false;
+}
+
 static struct value *eval_text(struct eval *ev, const struct expr *e)
 {
     struct buf text = {0};
     struct value *result = NULL;
-    for (size_t i = 0; i < e->n; i++) {
-        cleanup_value struct value *part = eval_expr(ev, e->args[i]);
-        if (!part)
-            goto out;
-        value_write_text(&text, part);
-        if (text.len > VALUE_MAX_BYTES) {
-            too_large(ev);
-            goto out;
-        }
-    }
-    if (eval_charge(ev, text.len / BYTES_PER_STEP))
+    size_t i = 0;
+    while (i < e->n && add_part(ev, &text, e->args[i]))
+        i++;
+    if (i == e->n)
         result = value_string(text.data ? text.data : "", text.len);
-out:
     buf_release(&text);
     return result;
 }

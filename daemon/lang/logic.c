@@ -227,20 +227,28 @@ static struct value *look_up(struct eval *ev, const struct atoms *atoms, const c
     return at;
 }
 
+/* The same for a path that is any value. Without one (null, "") it leads to all of the data; the
+ * variables are no value as a whole. */
+static struct value *look_for(struct eval *ev, const struct expr *e, const struct value *path)
+{
+    enum value_type type = value_type(path);
+    if (type == VALUE_NULL || (type == VALUE_STRING && !value_truthy(path)))
+        return ev->data ? value_ref(ev->data) : NULL;
+    struct buf text = {0};
+    js_text(&text, path);
+    struct value *v = NULL;
+    if (eval_charge(ev, 1 + text.len / 64))
+        v = look_up(ev, e->atoms, buf_cstr(&text), text.len);
+    buf_release(&text);
+    return v;
+}
+
 struct value *logic_var(struct eval *ev, const struct expr *e)
 {
     cleanup_value struct value *path = argument(ev, e, 0);
     if (!path)
         return NULL;
-    struct buf text = {0};
-    if (value_type(path) != VALUE_NULL)
-        js_text(&text, path);
-    struct value *v = NULL;
-    if (text.len > 0 && eval_charge(ev, text.len / 64))
-        v = look_up(ev, e->atoms, text.data, text.len);
-    else if (ev->data)
-        v = value_ref(ev->data);
-    buf_release(&text);
+    struct value *v = look_for(ev, e, path);
     return v || ev->error ? v : argument(ev, e, 1);
 }
 
@@ -251,12 +259,7 @@ static struct value *missing(struct eval *ev, const struct expr *e, const struct
     cleanup_free struct value **gone = xmalloc((value_count(paths) + 1) * sizeof *gone);
     for (size_t i = 0; i < value_count(paths) && !ev->error; i++) {
         struct value *path = value_item(paths, i);
-        struct buf text = {0};
-        js_text(&text, path);
-        struct value *v = NULL;
-        if (eval_charge(ev, 1 + text.len / 64))
-            v = look_up(ev, e->atoms, buf_cstr(&text), text.len);
-        buf_release(&text);
+        struct value *v = look_for(ev, e, path);
         if (!v || value_type(v) == VALUE_NULL ||
             (value_type(v) == VALUE_STRING && !value_truthy(v)))
             gone[n++] = value_ref(path);

@@ -1,6 +1,7 @@
 #include "daemon/lang/number.h"
 
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,8 +16,38 @@ struct decimal {
     int n, exponent;
 };
 
-/* As many digits as asked for, correctly rounded (glibc's printf is exact). */
-static void decimal_round(struct decimal *x, double d, int n)
+static void strip_zeros(struct decimal *x)
+{
+    while (x->n > 1 && x->digits[x->n - 1] == '0')
+        x->digits[--x->n] = '\0';
+}
+
+/*
+ * The common numbers, fast: whole / 10^k with at most 15 digits. Both are exact doubles, so the
+ * division gives the double nearest to that decimal; and no two decimals of 15 digits are nearest
+ * to the same double.
+ */
+static bool decimal_common(struct decimal *x, double d)
+{
+    static const double powers[] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6, 1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14};
+    for (int k = 0; k < (int)(sizeof powers / sizeof *powers); k++) {
+        double whole = rint(d * powers[k]);
+        if (whole >= 1e15)
+            return false;
+        if (whole / powers[k] != d)
+            continue;
+        x->n = snprintf(x->digits, sizeof x->digits, "%" PRId64, (int64_t)whole);
+        x->exponent = x->n - 1 - k;
+        strip_zeros(x);
+        return true;
+    }
+    return false;
+}
+
+/* As many digits as asked for, correctly rounded (glibc's printf is exact); whether they read back
+ * as the same double. */
+static bool decimal_round(struct decimal *x, double d, int n)
 {
     char text[64];
     snprintf(text, sizeof text, "%.*e", n - 1, d);
@@ -27,47 +58,42 @@ static void decimal_round(struct decimal *x, double d, int n)
             x->digits[x->n++] = *p;
     x->digits[x->n] = '\0';
     x->exponent = *p ? (int)strtol(p + 1, NULL, 10) : 0;
-}
-
-static bool decimal_is(const struct decimal *x, double d)
-{
-    char text[64];
-    snprintf(text, sizeof text, "%se%d", x->digits, x->exponent - (x->n - 1));
     return strtod(text, NULL) == d;
 }
 
 /*
- * The number after x in its last digit. At a power of two the doubles below are closer than those
- * above, so the nearest decimal of 16 digits may read back as the one below while the next does
- * read back.
+ * The number after x in its last digit, if that reads back as d. At a power of two the doubles
+ * below are closer than those above, so the nearest decimal of 16 digits may read back as the one
+ * below while the next does read back.
  */
-static bool decimal_next(struct decimal *x)
+static bool decimal_next(struct decimal *x, double d)
 {
-    for (int i = x->n - 1; i >= 0; i--) {
-        if (x->digits[i] != '9') {
-            x->digits[i]++;
-            return true;
-        }
-        x->digits[i] = '0';
-    }
-    return false;
+    struct decimal next = *x;
+    int i = x->n - 1;
+    for (; i >= 0 && next.digits[i] == '9'; i--)
+        next.digits[i] = '0';
+    if (i < 0)
+        return false;
+    next.digits[i]++;
+    char text[64];
+    snprintf(text, sizeof text, "%se%d", next.digits, next.exponent - (next.n - 1));
+    if (strtod(text, NULL) != d)
+        return false;
+    *x = next;
+    return true;
 }
 
 static void decimal_shortest(struct decimal *x, double d)
 {
+    int exponent;
+    if (decimal_common(x, d))
+        return;
+    bool power_of_two = frexp(d, &exponent) == 0.5;
     /* 15 digits are always kept by a normal double; the small ones have fewer. */
-    for (int n = d < DBL_MIN ? 1 : 15; n <= MAX_DIGITS; n++) {
-        decimal_round(x, d, n);
-        if (decimal_is(x, d))
+    for (int n = d < DBL_MIN ? 1 : 15; n <= MAX_DIGITS; n++)
+        if (decimal_round(x, d, n) || (power_of_two && n < MAX_DIGITS && decimal_next(x, d)))
             break;
-        struct decimal next = *x;
-        if (n < MAX_DIGITS && decimal_next(&next) && decimal_is(&next, d)) {
-            *x = next;
-            break;
-        }
-    }
-    while (x->n > 1 && x->digits[x->n - 1] == '0')
-        x->digits[--x->n] = '\0';
+    strip_zeros(x);
 }
 
 /* 0.00012, 120, 1.2: without an exponent. Returns the end. */

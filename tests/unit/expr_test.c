@@ -121,6 +121,8 @@ START_TEST(logic_beyond_the_published_set)
         {"{\"expr\": {\"substr\": [\"abc\", 2, -2]}}", "\"\""},
         {"{\"expr\": {\"map\": [{\"var\": \"l\"}, \"${n}\"]}}", "[5,5,5]"},
         {"{\"expr\": {\"+\": [\"...${o.a.b}\", 1]}}", "31"},
+        {"{\"expr\": {\"map\": [[{\"a\": 1}], {\"missing\": [\"\", \"b\"]}]}}", "[[\"b\"]]"},
+        {"{\"expr\": {\"map\": [[{\"a\": 1}], {\"var\": [[]]}]}}", "[null]"},
         {"{\"expr\": {\"if\": [{}, \"object\"]}}", "\"object\""},
         {"{\"expr\": {\"log\": \"x\"}}", "\"x\""},
         {"{\"expr\": {\"+\": [\"${unknown}\"]}}", "NameError: name 'unknown' is not defined"},
