@@ -14,7 +14,7 @@ struct slice {
     size_t len;
 };
 
-#define JSON_SCAN_MAX_DEPTH 256
+#define JSON_SCAN_MAX_DEPTH 1024
 
 /*
  * Whether text is one JSON value (RFC 8259) nested at most max_depth (≤ JSON_SCAN_MAX_DEPTH) deep.

@@ -1,0 +1,386 @@
+/* job.submit, job.check, job.get, job.tree, job.cancel */
+#include <string.h>
+
+#include "daemon/rpc/job_json.h"
+#include "daemon/rpc/methods.h"
+#include "daemon/rpc/tasks.h"
+#include "proto/errors.h"
+#include "proto/mem.h"
+
+/* What job.get shows of a job's output, tasks and diagnostics; log.read and job.tree have more. */
+enum { GET_LINES = 10000, GET_OUTPUT_BYTES = 1024 * 1024, GET_TASKS = 1000 };
+/* Rows of attempts behind a tree. */
+enum { TREE_ATTEMPTS = 20000 };
+
+static void reply(struct request *r, struct buf *b)
+{
+    request_result(r, b);
+    buf_release(b);
+}
+
+/* Not found, or another user's and private: the same. */
+static void not_found(struct request *r, uint64_t id)
+{
+    request_error(r, ERR_NOT_FOUND, NULL, "there is no job %llu", (unsigned long long)id);
+}
+
+static void refuse_document(struct request *r, const struct mistakes *errors)
+{
+    struct buf data = {0};
+    struct json_out o = {.out = &data};
+    const struct mistake *first = errors->n ? &errors->all[0] : NULL;
+    mistakes_write(errors, &o);
+    request_error(r, ERR_INVALID_JOB, &data, "invalid job: %s%s%s%s%s%s",
+                  first ? first->pointer : "", first && *first->pointer ? ": " : "",
+                  first ? first->message : "", first && first->hint ? " (" : "",
+                  first && first->hint ? first->hint : "", first && first->hint ? ")" : "");
+    buf_release(&data);
+}
+
+static void on_submitted(void *arg, const struct submitted *s, const struct mistakes *errors,
+                         const struct err *err)
+{
+    struct request *r = arg;
+    struct buf b = {0};
+    struct json_out o = {.out = &b};
+    if (err && errors) {
+        refuse_document(r, errors);
+        return;
+    }
+    if (err) {
+        request_fail(r, err);
+        return;
+    }
+    jout_begin_object(&o);
+    jout_key(&o, "id");
+    jout_uint(&o, s->id);
+    jout_key(&o, "uuid");
+    uuid_write(s->uuid, sizeof s->uuid, &o);
+    jout_key(&o, "state");
+    jout_text(&o, job_state_name(s->state));
+    jout_key(&o, "existing");
+    jout_bool(&o, s->existing);
+    if (s->warnings && s->warnings->n) {
+        jout_key(&o, "warnings");
+        mistakes_write(s->warnings, &o);
+    }
+    jout_end_object(&o);
+    reply(r, &b);
+}
+
+/* An environment: names have no '=' and are not empty, no NUL anywhere. */
+static struct value *read_env(const json_t *env, struct json_mistakes *m)
+{
+    size_t n = 0;
+    void *i;
+    json_t *object = (json_t *)(uintptr_t)env; /* jansson's iterator has no const form */
+    cleanup_free struct value_member *members = xcalloc(json_object_size(env) + 1, sizeof *members);
+    for (i = json_object_iter(object); i; i = json_object_iter_next(object, i)) {
+        const char *key = json_object_iter_key(i);
+        const json_t *v = json_object_iter_value(i);
+        if (!*key || strchr(key, '='))
+            json_mistakes_add(m, "/env", NULL, "\"%s\" is no name of a variable", key);
+        members[n].key = value_text(key);
+        members[n++].value = value_string(json_string_value(v), json_string_length(v));
+    }
+    return value_object(members, n);
+}
+
+void method_job_submit(struct request *r, const struct job_submit_params *p)
+{
+    struct json_mistakes m = {0};
+    cleanup_value struct value *env = p->env ? read_env(p->env, &m) : NULL;
+    if (p->env && !env)
+        json_mistakes_add(&m, "/env", NULL, "is too large");
+    if (p->cwd && *p->cwd != '/')
+        json_mistakes_add(&m, "/cwd", NULL, "must be an absolute path");
+    if (m.n) {
+        request_mistakes(r, &m);
+        return;
+    }
+    struct submission s = {
+        .uid = r->peer.uid,
+        .gid = r->peer.gid,
+        .text = r->document.p,
+        .len = r->document.len,
+        .key = p->key,
+        .cwd = p->cwd,
+        .env = env,
+        .umask = (int)p->umask,
+    };
+    engine_submit(r->server->engine, &s, on_submitted, r);
+}
+
+static void on_checked(void *arg, const struct mistakes *errors, const struct mistakes *warnings)
+{
+    struct request *r = arg;
+    struct buf b = {0};
+    struct json_out o = {.out = &b};
+    if (errors && errors->n) {
+        refuse_document(r, errors);
+        return;
+    }
+    jout_begin_object(&o);
+    jout_key(&o, "warnings");
+    mistakes_write(warnings, &o);
+    jout_end_object(&o);
+    reply(r, &b);
+}
+
+void method_job_check(struct request *r, const struct job_check_params *p)
+{
+    (void)p;
+    engine_check(r->server->engine, r->document.p, r->document.len, on_checked, r);
+}
+
+/* One job of the store, with its tasks: job.get and job.tree. */
+
+static void add_id(struct batch *q, enum statement s, uint64_t id)
+{
+    batch_add(q, s);
+    batch_int(q, (int64_t)id);
+}
+
+static void write_output(const struct rows *lines, int64_t kind, const char *key,
+                         struct json_out *o)
+{
+    jout_key(o, key);
+    jout_begin_array(o);
+    for (size_t i = 0; i < lines->n; i++) {
+        const struct cell *text = cell_at(lines, i, 3);
+        if (cell_int(lines, i, 1) == kind)
+            jout_string(o, text->s.p, text->s.len);
+    }
+    jout_end_array(o);
+}
+
+/* {count, running, succeeded, lost, cpu, max_rss} of the commands of a job. */
+static void write_attempt_counts(const struct rows *r, struct json_out *o)
+{
+    static const char *const names[] = {"count", "running", "succeeded", "lost"};
+    jout_begin_object(o);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const struct cell *c = cell_at(r, 0, i);
+        jout_key(o, names[i]);
+        jout_int(o, c->type == CELL_REAL ? (int64_t)c->d : cell_int(r, 0, i));
+    }
+    const struct cell *cpu = cell_at(r, 0, 4);
+    jout_key(o, "cpu");
+    jout_real(o, (cpu->type == CELL_REAL ? cpu->d : 0) / 1e6);
+    jout_key(o, "max_rss");
+    jout_int(o, cell_int(r, 0, 5));
+    jout_end_object(o);
+}
+
+enum { SET_JOB, SET_TASKS, SET_MORE = SET_TASKS + TASKS_SETS, SET_LINES, SET_ATTEMPTS };
+
+static void write_more(const struct rows *more, const struct rows *lines, struct json_out *o)
+{
+    const struct cell *cwd = cell_at(more, 0, 2);
+    const char *value = cell_str(more, 0, 4);
+    size_t bytes = 0;
+    for (size_t i = 0; i < lines->n; i++)
+        bytes += cell_at(lines, i, 3)->s.len;
+    jout_key(o, "gid");
+    jout_int(o, cell_int(more, 0, 0));
+    jout_key(o, "key");
+    jout_text(o, cell_str(more, 0, 1));
+    jout_key(o, "cwd");
+    if (cwd->type == CELL_TEXT || cwd->type == CELL_BLOB)
+        jout_string(o, cwd->s.p, cwd->s.len);
+    else
+        jout_null(o);
+    jout_key(o, "umask");
+    jout_int(o, cell_int(more, 0, 3));
+    jout_key(o, "value");
+    if (value)
+        jout_raw(o, value, strlen(value));
+    else
+        jout_null(o);
+    write_output(lines, 0, "output", o);
+    jout_key(o, "output_truncated");
+    jout_bool(o, lines->n >= GET_LINES || bytes >= GET_OUTPUT_BYTES);
+    write_output(lines, 1, "diagnostics", o);
+}
+
+static void on_get_rows(struct request *r, const struct rows *sets, size_t n)
+{
+    struct tasks *t = r->state;
+    struct buf b = {0};
+    struct json_out o = {.out = &b};
+    (void)n;
+    if (!sets[SET_JOB].n || !peer_may(&r->peer, (uint32_t)cell_int(&sets[SET_JOB], 0, JOB_UID))) {
+        not_found(r, t->job);
+        return;
+    }
+    tasks_build(t, &sets[SET_TASKS], GET_TASKS);
+    jout_begin_object(&o);
+    job_write(&sets[SET_JOB], 0, true, &o);
+    write_more(&sets[SET_MORE], &sets[SET_LINES], &o);
+    jout_key(&o, "tasks");
+    tasks_write_list(t, &o);
+    jout_key(&o, "tasks_truncated");
+    jout_bool(&o, t->more > 0);
+    jout_key(&o, "task_counts");
+    tasks_write_counts(t, &sets[SET_TASKS], &o);
+    jout_key(&o, "attempts");
+    write_attempt_counts(&sets[SET_ATTEMPTS], &o);
+    jout_end_object(&o);
+    reply(r, &b);
+}
+
+static void read_get(struct request *r)
+{
+    const struct tasks *t = r->state;
+    struct batch q = {0};
+    add_id(&q, ST_JOB_BRIEF, t->job);
+    tasks_query(&q, t->job, GET_TASKS);
+    add_id(&q, ST_JOB_MORE, t->job);
+    add_id(&q, ST_JOB_OUTPUT, t->job);
+    batch_int(&q, 0);
+    batch_int(&q, GET_LINES);
+    batch_int(&q, GET_OUTPUT_BYTES);
+    add_id(&q, ST_JOB_ATTEMPT_COUNTS, t->job);
+    request_read(r, &q, on_get_rows);
+    batch_release(&q);
+}
+
+/* Takes what the runtime shows of the job; reading goes on when that is on disk. */
+static void show_job(struct request *r, uint64_t id, void (*then)(struct request *r))
+{
+    struct live_job live;
+    if (engine_live_job(r->server->engine, id, &live) && !peer_may(&r->peer, live.uid)) {
+        not_found(r, id);
+        return;
+    }
+    r->state = tasks_new(r->server->engine, id);
+    r->state_free = tasks_free;
+    request_after_commit(r, then);
+}
+
+void method_job_get(struct request *r, const struct job_get_params *p)
+{
+    show_job(r, p->id, read_get);
+}
+
+static void on_tree_rows(struct request *r, const struct rows *sets, size_t n)
+{
+    struct tasks *t = r->state;
+    struct buf b = {0};
+    struct json_out o = {.out = &b};
+    const struct rows *job = &sets[SET_JOB], *attempts = &sets[SET_MORE];
+    (void)n;
+    if (!job->n || !peer_may(&r->peer, (uint32_t)cell_int(job, 0, JOB_UID))) {
+        not_found(r, t->job);
+        return;
+    }
+    tasks_build(t, &sets[SET_TASKS], TASKS_MAX);
+    tasks_add_attempts(t, attempts);
+    jout_begin_object(&o);
+    job_write(job, 0, false, &o);
+    jout_key(&o, "tasks");
+    tasks_write_tree(t, attempts, &o);
+    jout_key(&o, "more");
+    jout_uint(&o, t->more);
+    jout_end_object(&o);
+    reply(r, &b);
+}
+
+static void read_tree(struct request *r)
+{
+    const struct tasks *t = r->state;
+    struct batch q = {0};
+    add_id(&q, ST_JOB_BRIEF, t->job);
+    tasks_query(&q, t->job, TASKS_MAX);
+    add_id(&q, ST_JOB_ATTEMPTS, t->job);
+    batch_int(&q, 0);
+    batch_int(&q, TREE_ATTEMPTS);
+    request_read(r, &q, on_tree_rows);
+    batch_release(&q);
+}
+
+void method_job_tree(struct request *r, const struct job_tree_params *p)
+{
+    show_job(r, p->id, read_tree);
+}
+
+/* job.cancel: all are looked at before any is cancelled. */
+
+struct cancel {
+    uint64_t *ids;
+    size_t n;
+};
+
+static void cancel_free(void *state)
+{
+    struct cancel *c = state;
+    free(c->ids);
+    free(c);
+}
+
+static void read_jobs(struct request *r,
+                      void (*then)(struct request *, const struct rows *, size_t))
+{
+    const struct cancel *c = r->state;
+    struct batch q = {0};
+    for (size_t i = 0; i < c->n; i++)
+        add_id(&q, ST_JOB_BRIEF, c->ids[i]);
+    request_read(r, &q, then);
+    batch_release(&q);
+}
+
+static void on_cancelled_rows(struct request *r, const struct rows *sets, size_t n)
+{
+    struct buf b = {0};
+    struct json_out o = {.out = &b};
+    jout_begin_object(&o);
+    jout_key(&o, "jobs");
+    jobs_write(sets, n, &o);
+    jout_end_object(&o);
+    reply(r, &b);
+}
+
+static void read_cancelled(struct request *r)
+{
+    read_jobs(r, on_cancelled_rows);
+}
+
+static void on_cancel_rows(struct request *r, const struct rows *sets, size_t n)
+{
+    const struct cancel *c = r->state;
+    size_t cancelled = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!sets[i].n || !peer_may(&r->peer, (uint32_t)cell_int(&sets[i], 0, JOB_UID))) {
+            not_found(r, c->ids[i]);
+            return;
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        cancelled += engine_cancel(r->server->engine, c->ids[i]);
+    if (cancelled == 0) {
+        request_error(r, ERR_STATE, NULL,
+                      n == 1 ? "job %llu has ended" : "all %llu jobs have ended",
+                      (unsigned long long)(n == 1 ? c->ids[0] : n));
+        return;
+    }
+    request_after_commit(r, read_cancelled);
+}
+
+void method_job_cancel(struct request *r, const struct job_cancel_params *p)
+{
+    const json_t *ids = p->ids ? p->ids : p->id;
+    struct json_mistakes m = {0};
+    if (!ids) {
+        json_mistakes_add(&m, "/ids", NULL, "is missing");
+        request_mistakes(r, &m);
+        return;
+    }
+    struct cancel *c = xcalloc(1, sizeof *c);
+    c->n = json_field_id_count(ids);
+    c->ids = xcalloc(c->n, sizeof *c->ids);
+    for (size_t i = 0; i < c->n; i++)
+        c->ids[i] = json_field_id_at(ids, i);
+    r->state = c;
+    r->state_free = cancel_free;
+    read_jobs(r, on_cancel_rows);
+}

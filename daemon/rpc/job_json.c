@@ -1,0 +1,239 @@
+#include "daemon/rpc/job_json.h"
+
+#include <string.h>
+
+#include <jansson.h>
+
+#include "daemon/rpc/users.h"
+#include "proto/exec.h"
+#include "proto/mem.h"
+#include "proto/state.h"
+
+/* Of an error's message where it is shortened. */
+#define MAX_MESSAGE_BYTES 1000
+
+/* The exit status that stands for an error (cli.md): the highest of a group's. */
+static int64_t exit_of_error(const json_t *error)
+{
+    const char *type = json_string_value(json_object_get(error, "type"));
+    const json_t *data = json_object_get(error, "data");
+    const json_t *group = json_object_get(error, "exceptions");
+    int64_t exit = 1;
+    if (!type)
+        return 1;
+    if (strcmp(type, "CommandError") == 0) {
+        int64_t status = json_integer_value(json_object_get(data, "exit"));
+        int64_t signal = json_integer_value(json_object_get(data, "signal"));
+        return signal > 0 ? 128 + signal : status > 0 ? status : 1;
+    }
+    if (strcmp(type, "TimeoutError") == 0)
+        return 124;
+    if (strcmp(type, "LostError") == 0)
+        return 125;
+    for (size_t i = 0; i < json_array_size(group); i++) {
+        int64_t one = exit_of_error(json_array_get(group, i));
+        exit = one > exit ? one : exit;
+    }
+    return exit;
+}
+
+static int64_t exit_of_job(enum job_state state, const json_t *error)
+{
+    switch (state) {
+    case JOB_STATE_SUCCEEDED:
+        return 0;
+    case JOB_STATE_CANCELLED:
+        return 130;
+    case JOB_STATE_LOST:
+        return 125;
+    default:
+        return exit_of_error(error);
+    }
+}
+
+static void write_short_error(const json_t *error, struct json_out *o)
+{
+    const json_t *message = json_object_get(error, "message");
+    size_t len = json_string_length(message);
+    jout_begin_object(o);
+    jout_key(o, "type");
+    jout_text(o, json_string_value(json_object_get(error, "type")));
+    jout_key(o, "message");
+    if (len > MAX_MESSAGE_BYTES)
+        len = utf8_length(json_string_value(message), MAX_MESSAGE_BYTES);
+    if (message)
+        jout_string(o, json_string_value(message), len);
+    else
+        jout_null(o);
+    jout_end_object(o);
+}
+
+static void write_end(const struct rows *r, size_t row, enum job_state state, bool whole_error,
+                      struct json_out *o)
+{
+    const char *text = cell_str(r, row, JOB_ERROR);
+    json_t *error = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
+    if (!job_state_is_live(state)) {
+        jout_key(o, "exit");
+        jout_int(o, exit_of_job(state, error));
+    }
+    jout_key(o, "error");
+    if (!text)
+        jout_null(o);
+    else if (whole_error || !error)
+        jout_raw(o, text, strlen(text));
+    else
+        write_short_error(error, o);
+    json_decref(error);
+}
+
+bool job_row_is_live(const struct rows *r, size_t row)
+{
+    return job_state_is_live((enum job_state)cell_int(r, row, JOB_STATE));
+}
+
+void uuid_write(const void *bytes, size_t len, struct json_out *o)
+{
+    const unsigned char *u = bytes;
+    char text[40];
+    size_t n = 0;
+    if (len != 16) {
+        jout_null(o);
+        return;
+    }
+    for (size_t i = 0; i < len; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n,
+                              i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", u[i]);
+    jout_text(o, text);
+}
+
+void job_write(const struct rows *r, size_t row, bool whole_error, struct json_out *o)
+{
+    const struct cell *uuid = cell_at(r, row, JOB_UUID);
+    const char *labels = cell_str(r, row, JOB_LABELS), *pool = cell_str(r, row, JOB_POOL);
+    enum job_state state = (enum job_state)cell_int(r, row, JOB_STATE);
+    uint32_t uid = (uint32_t)cell_int(r, row, JOB_UID);
+    jout_key(o, "id");
+    jout_int(o, cell_int(r, row, JOB_ID));
+    jout_key(o, "uuid");
+    uuid_write(uuid->s.p, uuid->type == CELL_BLOB ? uuid->s.len : 0, o);
+    jout_key(o, "name");
+    jout_text(o, cell_str(r, row, JOB_NAME));
+    jout_key(o, "owner");
+    jout_text(o, user_name(uid));
+    jout_key(o, "uid");
+    jout_uint(o, uid);
+    jout_key(o, "state");
+    jout_text(o, job_state_name(state));
+    jout_key(o, "priority");
+    jout_int(o, cell_int(r, row, JOB_PRIORITY));
+    jout_key(o, "pool");
+    jout_text(o, pool ? pool : "default");
+    jout_key(o, "labels");
+    if (labels)
+        jout_raw(o, labels, strlen(labels));
+    else
+        jout_raw(o, "{}", 2);
+    jout_key(o, "created");
+    jout_time(o, cell_int(r, row, JOB_CREATED));
+    jout_key(o, "started");
+    jout_time(o, cell_int(r, row, JOB_STARTED));
+    jout_key(o, "finished");
+    jout_time(o, cell_int(r, row, JOB_FINISHED));
+    write_end(r, row, state, whole_error, o);
+}
+
+void jobs_write(const struct rows *sets, size_t n, struct json_out *o)
+{
+    jout_begin_array(o);
+    for (size_t i = 0; i < n; i++) {
+        if (!sets[i].n)
+            continue;
+        jout_begin_object(o);
+        job_write(&sets[i], 0, false, o);
+        jout_end_object(o);
+    }
+    jout_end_array(o);
+}
+
+enum attempt_column {
+    ATTEMPT_NUMBER,
+    ATTEMPT_TASK,
+    ATTEMPT_LAUNCHED,
+    ATTEMPT_STARTED,
+    ATTEMPT_PID,
+    ATTEMPT_ENDED,
+    ATTEMPT_HOW,
+    ATTEMPT_STATUS,
+    ATTEMPT_REASON,
+    ATTEMPT_CPU_US,
+    ATTEMPT_MAX_RSS,
+    ATTEMPT_DURATION_US,
+    ATTEMPT_LOG_BYTES,
+    ATTEMPT_LOG_IN_FILE,
+    ATTEMPT_COMMAND
+};
+
+static void write_attempt_end(const struct rows *r, size_t row, struct json_out *o)
+{
+    int64_t how = cell_int(r, row, ATTEMPT_HOW), status = cell_int(r, row, ATTEMPT_STATUS);
+    if (how == EXEC_EXITED || how == EXEC_NOT_STARTED) {
+        jout_key(o, "exit");
+        jout_int(o, status);
+    } else if (how == EXEC_SIGNALED) {
+        jout_key(o, "signal");
+        jout_int(o, status);
+    } else if (how == EXEC_LOST) {
+        jout_key(o, "lost");
+        jout_bool(o, true);
+    }
+    if (cell_str(r, row, ATTEMPT_REASON)) {
+        jout_key(o, "reason");
+        jout_text(o, cell_str(r, row, ATTEMPT_REASON));
+    }
+    jout_key(o, "duration");
+    jout_seconds(o, cell_int(r, row, ATTEMPT_DURATION_US));
+    jout_key(o, "cpu");
+    jout_seconds(o, cell_int(r, row, ATTEMPT_CPU_US));
+    jout_key(o, "max_rss");
+    jout_int(o, cell_int(r, row, ATTEMPT_MAX_RSS));
+}
+
+void attempt_write(const struct rows *r, size_t row, struct json_out *o)
+{
+    int64_t started = cell_int(r, row, ATTEMPT_STARTED);
+    jout_begin_object(o);
+    jout_key(o, "number");
+    jout_int(o, cell_int(r, row, ATTEMPT_NUMBER));
+    jout_key(o, "command");
+    jout_text(o, cell_str(r, row, ATTEMPT_COMMAND));
+    jout_key(o, "started");
+    jout_time(o, started ? started : cell_int(r, row, ATTEMPT_LAUNCHED));
+    jout_key(o, "finished");
+    jout_time(o, cell_int(r, row, ATTEMPT_ENDED));
+    if (cell_int(r, row, ATTEMPT_PID)) {
+        jout_key(o, "pid");
+        jout_int(o, cell_int(r, row, ATTEMPT_PID));
+    }
+    if (cell_int(r, row, ATTEMPT_ENDED))
+        write_attempt_end(r, row, o);
+    jout_end_object(o);
+}
+
+void mistakes_write(const struct mistakes *m, struct json_out *o)
+{
+    jout_begin_array(o);
+    for (size_t i = 0; m && i < m->n; i++) {
+        jout_begin_object(o);
+        jout_key(o, "pointer");
+        jout_text(o, m->all[i].pointer);
+        jout_key(o, "message");
+        jout_text(o, m->all[i].message);
+        if (m->all[i].hint) {
+            jout_key(o, "hint");
+            jout_text(o, m->all[i].hint);
+        }
+        jout_end_object(o);
+    }
+    jout_end_array(o);
+}

@@ -1,0 +1,42 @@
+#ifndef COROD_RPC_JOB_JSON_H
+#define COROD_RPC_JOB_JSON_H
+/* Rows of jobs and attempts as JSON. Inside daemon/rpc only. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/lang/program.h"
+#include "daemon/store/store.h"
+#include "proto/json_out.h"
+
+/* Columns of ST_JOB_LIST and ST_JOB_BRIEF. */
+enum job_column {
+    JOB_ID,
+    JOB_UUID,
+    JOB_UID,
+    JOB_NAME,
+    JOB_POOL,
+    JOB_PRIORITY,
+    JOB_LABELS,
+    JOB_STATE,
+    JOB_CREATED,
+    JOB_STARTED,
+    JOB_FINISHED,
+    JOB_ERROR
+};
+
+/* The members of a job that every reply shows, without braces; with the error shortened to its type
+ * and message, or whole. */
+void job_write(const struct rows *r, size_t row, bool whole_error, struct json_out *o);
+/* A list of jobs, one from the first row of each set; an empty set is left out. */
+void jobs_write(const struct rows *sets, size_t n, struct json_out *o);
+bool job_row_is_live(const struct rows *r, size_t row);
+
+/* A row of ST_JOB_ATTEMPTS as an object. */
+void attempt_write(const struct rows *r, size_t row, struct json_out *o);
+
+void uuid_write(const void *bytes, size_t len, struct json_out *o);
+/* [{pointer, message, hint}]; NULL: []. */
+void mistakes_write(const struct mistakes *m, struct json_out *o);
+
+#endif

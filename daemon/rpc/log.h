@@ -1,0 +1,36 @@
+#ifndef COROD_RPC_LOG_H
+#define COROD_RPC_LOG_H
+/*
+ * log.read and log.follow: what a job printed, and what its commands wrote. Inside daemon/rpc only.
+ *
+ * An offset of printed lines is the number of the last line; one of commands is "ATTEMPT:POSITION",
+ * the position in that attempt's framed stream.
+ */
+#include "daemon/rpc/request.h"
+#include "proto/outlog.h"
+
+struct follow;
+
+struct log_cursor {
+    uint64_t attempt;  /* 0: the first */
+    uint64_t position; /* or a line's number */
+};
+
+/* Columns of ST_LOG_ATTEMPTS and ST_LOG_ATTEMPT. */
+enum log_column { LOG_NUMBER, LOG_TASK, LOG_ENDED, LOG_IN_FILE, LOG_OUTPUT };
+
+extern const char *const log_stream_names[]; /* by enum outlog_stream */
+/* The streams of a choice as OUTLOG_MASK bits. */
+unsigned log_mask(enum log_stream s);
+/* From the parameter; false: no such offset was ever given. */
+bool log_cursor_read(const json_t *v, struct log_cursor *ret);
+
+/* Whether JOB_BRIEF's row is there and the peer's; else the request is answered. */
+bool log_may(struct request *r, const struct rows *job, uint64_t id);
+
+void logs_on_event(struct server *s, const struct event *e);
+/* The peer has read: what was held back goes on. */
+void follows_on_drained(struct session *s);
+void follow_free(struct follow *f);
+
+#endif

@@ -1,0 +1,53 @@
+#ifndef COROD_RPC_TASKS_H
+#define COROD_RPC_TASKS_H
+/*
+ * The tasks of a job for a reply: what the runtime shows of a live job, taken first, together with
+ * the rows of the store, read after the commit of what was shown. Inside daemon/rpc only.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/core/engine.h"
+#include "proto/json_out.h"
+
+struct task_node {
+    uint32_t id, parent;
+    const char *name, *awaits; /* borrowed from views and rows */
+    enum task_state state;
+    int64_t created_us, finished_us;
+    const char *error;     /* JSON or NULL */
+    size_t attempt;        /* 1 + its row of the attempts, 0: none */
+    size_t child, sibling; /* 1 + index of the first child and of the next sibling */
+};
+
+struct tasks {
+    uint64_t job;
+    struct task_view *views; /* their errors are taken out: see errors */
+    char **errors;           /* JSON or NULL, of each view */
+    size_t n_views, cap_views, cap_errors;
+    struct task_node *all; /* ascending ids */
+    size_t n;
+    size_t more; /* tasks of the job that are not here */
+};
+
+enum { TASKS_MAX = 10000 };
+
+/* Takes what the runtime shows now; nothing when the job is not live. */
+struct tasks *tasks_new(struct engine *e, uint64_t job);
+void tasks_free(void *tasks);
+
+/* Adds to a query what tasks_build() needs of the first `max` tasks: TASKS_SETS sets. */
+enum { TASKS_SETS = 4 };
+void tasks_query(struct batch *q, uint64_t job, size_t max);
+/* sets: those results, which must live as long as the nodes are used. */
+void tasks_build(struct tasks *t, const struct rows *sets, size_t max);
+/* Sets `attempt` of each task to its newest of the rows of ST_JOB_ATTEMPTS. */
+void tasks_add_attempts(struct tasks *t, const struct rows *attempts);
+
+/* The list of job.get; {state: count} over all tasks of the job; the tree of job.tree. */
+void tasks_write_list(const struct tasks *t, struct json_out *o);
+void tasks_write_counts(const struct tasks *t, const struct rows *sets, struct json_out *o);
+/* Nested at most so deep that any JSON parser takes it; counts in t->more what was left out. */
+void tasks_write_tree(struct tasks *t, const struct rows *attempts, struct json_out *o);
+
+#endif

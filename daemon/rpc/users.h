@@ -1,0 +1,12 @@
+#ifndef COROD_RPC_USERS_H
+#define COROD_RPC_USERS_H
+/* Users' names, looked up once each: a directory service may be slow. Inside daemon/rpc only. */
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The name of a user, or the number as text. Valid until the next call. */
+const char *user_name(uint32_t uid);
+/* From a name or a number. */
+bool user_id(const char *text, uint32_t *ret);
+
+#endif
