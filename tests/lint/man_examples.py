@@ -8,7 +8,7 @@ import re
 import subprocess
 import tempfile
 
-from report import Report, read
+from report import Report, files, read
 
 
 def literals(page):
@@ -37,6 +37,22 @@ for name, rest in re.findall(r'^METHOD\(\w+, "([\w.]+)"(.*?)^(?=METHOD|#undef)',
                          "corod-protocol(7) does not tell of %s's %s" % (name, parameter))
 for code in re.findall(r"^ERROR\(\w+, (-\d+)", read("proto/errors.def"), re.M):
     report.check("\n.It %s\n" % code in page, "corod-protocol(7) does not tell of %s" % code)
+
+page = read("man/corod.conf.5")
+for name, rest in re.findall(r'^CONFIG_\w+\("(\w+)", (.*)$', read("daemon/config.def"), re.M):
+    default = re.search(r' "([^"]+)", "', rest)
+    entry = re.search(r"^\.It Cm %s (.*?)^\.(It|El)" % name, page, re.M | re.S)
+    report.check(entry and (not default or "Default: %s." % default.group(1) in
+                            entry.group(1).replace("\n", " ")),
+                 "corod.conf(5) does not tell of %s and its default" % name)
+for page, tables in (("man/coro.1", [f for f in files(".c") if f.startswith("client/")]),
+                     ("man/corod.8", ["daemon/config.c"]),
+                     ("man/corod-exec.8", ["daemon/executor/main.c"])):
+    text = "".join(read(table) for table in tables)
+    for name in re.findall(r'OPTION_[A-Z]+\("([\w-]+)"|X\([A-Z_]+, "([\w-]+)"', text):
+        name = name[0] or name[1]
+        report.check(re.search(r"\bFl (\w , )?-%s\b" % name, read(page)),
+                     "%s does not tell of --%s" % (page, name))
 
 coro = os.environ.get("CORO", "")
 if not os.path.exists(coro):
