@@ -134,7 +134,7 @@ static bool look_at(const char *path, struct look *k, struct err *err)
                    : err_errno(err, "lock %s", path);
     cleanup_free char *copy = xstrdup(path);
     const char *dir = dirname(copy);
-    if (access(dir, W_OK | X_OK) < 0)
+    if (faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) < 0)
         return err_errno(err, "the database needs to write in %s", dir);
     k->bytes = st.st_size;
     k->has_wal = has_bytes(path, "-wal");

@@ -96,7 +96,9 @@ struct store *store_open(const char *path, bool full_sync, struct loop *l,
     s->events = *events;
     s->arg = arg;
     init_sync(s);
-    if (!db_exec(&s->writer,
+    /* A log that grew long is cut when it begins anew. */
+    if (!db_exec(&s->writer, "PRAGMA journal_size_limit = 16777216", err) ||
+        !db_exec(&s->writer,
                  full_sync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", err) ||
         !db_number(&s->writer, "PRAGMA page_size", &s->page_bytes, err) ||
         !(s->wakeup = wakeup_new(l, on_news, s, err)) || !start_threads(s, err)) {

@@ -75,7 +75,8 @@ struct store_events {
  */
 struct store *store_open(const char *path, bool full_sync, struct loop *l,
                          const struct store_events *events, void *arg, struct err *err);
-/* Ends after the commit that runs; readers are ended, their callbacks not called. */
+/* Ends after the commit that runs; readers are ended, their callbacks not called. Not to be called
+ * from a callback of the store. */
 void store_close(struct store *s);
 
 /* Hands a batch to the writer. One at a time: not before on_committed of the last. */

@@ -92,10 +92,13 @@ static void keep_log_short(struct store *s)
         s->wal_pages_asked = 0;
     if (s->wal_pages - s->wal_pages_asked < CHECKPOINT_PAGES)
         return;
-    if (s->wal_pages < CHECKPOINT_NOW_PAGES || s->checkpoint_runs) {
+    if (s->wal_pages < CHECKPOINT_NOW_PAGES) {
         want_checkpoint(s);
         return;
     }
+    s->checkpoint_wanted = false;
+    if (s->checkpoint_runs) /* looked at again after the next commit */
+        return;
     s->wal_pages_asked = s->wal_pages;
     pthread_mutex_unlock(&s->mutex);
     /* What cannot be moved now (a reader needs it, the disk is full) is tried again later. */
