@@ -26,53 +26,15 @@ static void strings_add(struct strings *s, char *text)
     s->all[s->n] = NULL;
 }
 
-static int digit64(char c)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *p = c ? strchr(digits, c) : NULL;
-    return p ? (int)(p - digits) : -1;
-}
-
-/* RFC 4648, section 4. */
-static bool decode64(const char *s, size_t len, struct buf *out)
-{
-    while (len && s[len - 1] == '=')
-        len--;
-    uint32_t bits = 0;
-    unsigned n = 0;
-    for (size_t i = 0; i < len; i++) {
-        int d = digit64(s[i]);
-        if (d < 0)
-            return false;
-        bits = bits << 6 | (uint32_t)d;
-        n += 6;
-        if (n >= 8) {
-            n -= 8;
-            buf_addch(out, (char)(unsigned char)(bits >> n));
-        }
-    }
-    return n < 6;
-}
-
 /* The bytes that a string, a number or {"base64": …} stands for. */
 static bool value_bytes_of(const struct value *v, struct buf *out, const char *what,
                            struct err *err)
 {
-    const struct value *base64 = value_find(v, "base64");
-    size_t len;
-    if (value_type(v) == VALUE_STRING) {
-        const char *s = value_get_string(v, &len);
-        buf_add(out, s, len);
-    } else if (value_is_number(v)) {
+    if (value_is_number(v))
         value_write_text(out, v);
-    } else if (base64 && value_count(v) == 1 && value_type(base64) == VALUE_STRING) {
-        const char *s = value_get_string(base64, &len);
-        if (!decode64(s, len, out))
-            return err_set(err, EINVAL, "%s: not base64", what);
-    } else {
+    else if (!value_to_bytes(v, out))
         return err_set(err, EINVAL, "%s must be a string, a number or {\"base64\": …}, not %s",
                        what, value_type_name(v));
-    }
     return true;
 }
 
@@ -92,33 +54,38 @@ static char *c_string(const struct value *v, const char *what, struct err *err)
     return buf_steal(&b);
 }
 
-/* Later layers of the environment win; null takes a name away. */
-static struct value *merge_env(struct value *base, const struct value *over)
+/* Adds a layer of variables to the array: names that are there already are replaced. */
+static void add_layer(const struct value_member **all, size_t *n, const struct value *layer)
 {
-    for (size_t i = 0; i < value_count(over); i++) {
-        const struct value_member *m = value_member(over, i);
-        struct value *next = value_with(base, value_get_string(m->key, NULL), m->value);
-        value_unref(base);
-        base = next;
+    size_t below = *n;
+    for (size_t i = 0; i < value_count(layer); i++) {
+        const struct value_member *m = value_member(layer, i);
+        size_t at = 0;
+        while (at < below && !value_equal(all[at]->key, m->key))
+            at++;
+        all[at < below ? at : (*n)++] = m;
     }
-    return base;
 }
 
 static bool build_env(const struct live *job, const struct leaf *leaf, struct strings *env,
                       struct err *err)
 {
     const struct document *doc = program_document(job->program->program);
-    cleanup_value struct value *merged =
-        job->environment ? value_ref(job->environment->environment) : value_object(NULL, 0);
-    if (doc->env)
-        merged = merge_env(merged, doc->env);
-    if (leaf->spec.env)
-        merged = merge_env(merged, leaf->spec.env);
-    for (size_t i = 0; i < value_count(merged); i++) {
-        const struct value_member *m = value_member(merged, i);
+    const struct value *layers[] = {job->environment ? job->environment->environment : NULL,
+                                    doc->env, leaf->spec.env};
+    size_t room = 0, n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(layers); i++)
+        room += layers[i] ? value_count(layers[i]) : 0;
+    cleanup_free const struct value_member **all = xmalloc((room + 1) * sizeof *all);
+    for (size_t i = 0; i < ARRAY_LEN(layers); i++) {
+        if (layers[i])
+            add_layer(all, &n, layers[i]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct value_member *m = all[i];
         const char *name = value_get_string(m->key, NULL);
         if (value_type(m->value) == VALUE_NULL)
-            continue;
+            continue; /* taken away */
         if (!*name || strchr(name, '='))
             return err_set(err, EINVAL, "env: \"%.100s\" is no name for a variable", name);
         cleanup_free char *value = c_string(m->value, "env", err);
