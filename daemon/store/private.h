@@ -81,6 +81,6 @@ struct store {
 
 /* Thread bodies; arg is the store, or the worker. */
 void *writer_run(void *arg);
-void *worker_run(void *arg);
+void *store_worker_run(void *arg);
 
 #endif

@@ -63,7 +63,7 @@ static bool start_threads(struct store *s, struct err *err)
     for (; s->workers_started < WORKERS; s->workers_started++) {
         struct worker *w = &s->workers[s->workers_started];
         w->store = s;
-        if (!start_thread(&w->thread, worker_run, w, err))
+        if (!start_thread(&w->thread, store_worker_run, w, err))
             return false;
     }
     s->writer_started = start_thread(&s->writer_thread, writer_run, s, err);

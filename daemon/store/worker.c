@@ -89,7 +89,7 @@ static void checkpoint(struct worker *w)
         sqlite3_wal_checkpoint_v2(w->db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
-void *worker_run(void *arg)
+void *store_worker_run(void *arg)
 {
     struct worker *w = arg;
     struct store *s = w->store;
