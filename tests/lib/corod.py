@@ -1,0 +1,348 @@
+"""What tests of a running corod share: a personal daemon in a directory of its own, a raw RPC
+client, waiting without sleeping blindly, counting.
+
+    from corod import Daemon, check, equal, finish, test, wait_until
+
+    with Daemon() as d:
+        c = d.client()
+        c.call("system.ping")
+
+Programs: $COROD, $COROD_EXEC, $CORO, else those in $BUILDDIR, else in ./build.
+"""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+TOP = os.environ.get("SRCDIR") or os.path.dirname(
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILDDIR = os.path.abspath(os.environ.get("BUILDDIR", os.path.join(TOP, "build")))
+# Sanitized builds and busy machines: a deadline only matters when a test fails.
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "30"))
+
+
+def program(name):
+    variable = name.upper().replace("-", "_")
+    return os.environ.get(variable) or os.path.join(BUILDDIR, name)
+
+
+def wait_until(condition, what="it", patience=PATIENCE):
+    """The first true value of condition(); AssertionError after `patience` seconds."""
+    end = time.monotonic() + patience
+    pause = 0.001
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError("%s did not happen in %g s" % (what, patience))
+        time.sleep(pause)
+        pause = min(pause * 2, 0.05)
+
+
+class RpcError(Exception):
+    def __init__(self, error):
+        super().__init__("%s %s" % (error.get("code"), error.get("message")))
+        self.code = error.get("code")
+        self.message = error.get("message")
+        self.data = error.get("data")
+
+
+class Closed(Exception):
+    """The daemon closed the connection."""
+
+
+class Client:
+    """One connection. Replies may come in any order: those for others are kept."""
+
+    def __init__(self, path, framing="line", patience=PATIENCE):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(patience)
+        self.socket.connect(path)
+        self.framing = framing
+        self.buffer = b""
+        self.last_id = 0
+        self.replies = {}
+        self.notifications = []
+
+    def close(self):
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def write(self, data):
+        self.socket.sendall(data)
+
+    def send(self, message):
+        """Sends a JSON value (or bytes as they are) as one message."""
+        text = message if isinstance(message, bytes) else json.dumps(message).encode()
+        if self.framing == "headers":
+            self.write(b"Content-Length: %d\r\n\r\n%s" % (len(text), text))
+        else:
+            self.write(text + b"\n")
+
+    def more(self):
+        data = self.socket.recv(1 << 16)
+        if not data:
+            raise Closed()
+        self.buffer += data
+
+    def receive_text(self):
+        """The next message's text."""
+        if self.framing == "headers":
+            while b"\r\n\r\n" not in self.buffer:
+                self.more()
+            head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
+            size = int(head.split(b":")[1])
+            while len(self.buffer) < size:
+                self.more()
+            text, self.buffer = self.buffer[:size], self.buffer[size:]
+            return text
+        while b"\n" not in self.buffer:
+            self.more()
+        text, self.buffer = self.buffer.split(b"\n", 1)
+        return text
+
+    def receive(self):
+        return json.loads(self.receive_text())
+
+    def receive_all(self):
+        """All messages until the daemon closes."""
+        messages = []
+        try:
+            while True:
+                messages.append(self.receive())
+        except Closed:
+            return messages
+
+    def start(self, method, params=None):
+        """Sends a request; its id."""
+        self.last_id += 1
+        message = {"jsonrpc": "2.0", "id": self.last_id, "method": method}
+        if params is not None:
+            message["params"] = params
+        self.send(message)
+        return self.last_id
+
+    def wait(self, request):
+        """The result of a request; RpcError."""
+        while request not in self.replies:
+            message = self.receive()
+            if "method" in message:
+                self.notifications.append(message)
+            else:
+                self.replies[message["id"]] = message
+        reply = self.replies.pop(request)
+        if "error" in reply:
+            raise RpcError(reply["error"])
+        return reply["result"]
+
+    def call(self, method, _params=None, **params):
+        return self.wait(self.start(method, params if _params is None else _params))
+
+    def error(self, method, _params=None, **params):
+        """The error that a call must end with."""
+        try:
+            result = self.call(method, _params, **params)
+        except RpcError as e:
+            return e
+        raise AssertionError("%s did not fail: %r" % (method, result))
+
+    def notification(self):
+        """The next notification's (method, params)."""
+        if not self.notifications:
+            message = self.receive()
+            if "method" not in message:
+                self.replies[message["id"]] = message
+                return self.notification()
+            self.notifications.append(message)
+        message = self.notifications.pop(0)
+        return message["method"], message["params"]
+
+    def submit(self, job, **more):
+        return self.call("job.submit", dict(more, job=job))["id"]
+
+    def finish(self, job, timeout=PATIENCE):
+        """Waits for a job's end; everything about it."""
+        done = self.call("job.wait", ids=[job], timeout=timeout)
+        if done["timed_out"]:
+            raise AssertionError("job %d did not end: %s" % (job, self.call("job.tree", id=job)))
+        return self.call("job.get", id=job)
+
+    def run(self, job, **more):
+        return self.finish(self.submit(job, **more))
+
+
+class Daemon:
+    """A personal corod in a directory of its own (removed at the end unless $KEEP)."""
+
+    def __init__(self, directory=None, config="", args=(), env=None):
+        self.own = directory is None
+        # Short: a socket's path has at most 107 bytes.
+        self.directory = directory or tempfile.mkdtemp(prefix="corod-")
+        self.state = os.path.join(self.directory, "s")
+        self.socket = os.path.join(self.state, "corod.sock")
+        self.exec_socket = os.path.join(self.state, "exec", "socket")
+        self.log_path = os.path.join(self.directory, "log")
+        self.config_path = os.path.join(self.directory, "conf")
+        self.args = list(args)
+        self.env = dict(os.environ, **(env or {}))
+        self.env.pop("NOTIFY_SOCKET", None)
+        self.process = None
+        self.exit = None
+        self.configure(config)
+
+    def configure(self, text):
+        with open(self.config_path, "w", encoding="utf-8") as f:
+            f.write(text)
+
+    def argv(self):
+        return [program("corod"), "--user", "--state-dir", self.state, "--config",
+                self.config_path, "--exec-program", program("corod-exec"), *self.args]
+
+    def start(self, wait=True):
+        """Starts it and waits until it serves. The text of --ready-fd's line."""
+        read, write = os.pipe()
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [*self.argv(), "--ready-fd", str(write)], stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, pass_fds=[write], env=self.env, cwd=self.directory)
+        os.close(write)
+        if not wait:
+            os.close(read)
+            return ""
+        with os.fdopen(read, "rb") as ready:
+            line = ready.readline().decode().rstrip("\n")
+        if not line.startswith("ready "):
+            self.exit = self.process.wait()
+            raise AssertionError("corod did not start: %r\n%s" % (line, self.log()))
+        return line
+
+    def client(self, **options):
+        return Client(self.socket, **options)
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def stop(self, signo=signal.SIGTERM):
+        """Ends the daemon (not the executor); its exit status."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signo)
+        if self.process:
+            self.exit = self.process.wait(PATIENCE)
+            self.process = None
+        return self.exit
+
+    def kill(self):
+        return self.stop(signal.SIGKILL)
+
+    def restart(self, signo=signal.SIGTERM):
+        self.stop(signo)
+        return self.start()
+
+    def pids(self):
+        """All processes that were started for this daemon's directory (executor, monitors,
+        commands)."""
+        found = []
+        for name in os.listdir("/proc"):
+            if not name.isdigit() or int(name) == os.getpid():
+                continue
+            try:
+                with open("/proc/%s/cmdline" % name, "rb") as f:
+                    line = f.read()
+                with open("/proc/%s/environ" % name, "rb") as f:
+                    environ = f.read()
+            except OSError:
+                continue
+            mark = self.directory.encode()
+            if mark in line or b"COROD_TEST_DIR=" + mark in environ:
+                found.append(int(name))
+        return found
+
+    def end(self):
+        """Ends daemon and executor with all its commands, removes the directory."""
+        try:
+            self.stop()
+        finally:
+            if self.process and self.process.poll() is None:
+                self.process.kill()
+            for pid in self.pids():
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            if self.own and not os.environ.get("KEEP"):
+                shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self):
+        self.env["COROD_TEST_DIR"] = self.directory
+        try:
+            self.start()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+
+class Skip(Exception):
+    """Raised by a test that cannot be made here; the text says why."""
+
+
+passed = failed = skipped = 0
+
+
+def check(good, text="it is false"):
+    if not good:
+        raise AssertionError(text)
+
+
+def equal(got, wanted, text=""):
+    if got != wanted:
+        raise AssertionError("%sgot %r instead of %r" % (text and text + ": ", got, wanted))
+
+
+def test(function, *args, name=None):
+    """Runs one test; counts it."""
+    global passed, failed, skipped
+    name = name or function.__name__
+    began = time.monotonic()
+    try:
+        function(*args)
+    except Skip as e:
+        skipped += 1
+        print("skipped %s: %s" % (name, e), flush=True)
+    except Exception:
+        failed += 1
+        print("FAILED %s\n%s" % (name, traceback.format_exc()), flush=True)
+    else:
+        passed += 1
+        print("ok %s (%.2f s)" % (name, time.monotonic() - began), flush=True)
+
+
+def finish():
+    """The last line, and the end of the program."""
+    print("%d passed, %d failed, %d skipped" % (passed, failed, skipped), flush=True)
+    sys.exit(1 if failed or not passed else 0)
+
+
+def run_tests(module, only=None):
+    """Runs every function test_… of a module's dict, in the order of the file."""
+    names = [n for n, f in module.items() if n.startswith("test_") and callable(f)]
+    for name in names:
+        if not only or any(o in name for o in only):
+            test(module[name], name=name)
+    finish()
