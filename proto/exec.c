@@ -366,7 +366,7 @@ bool exec_get_notice(const void *payload, size_t len, uint64_t *number, const ch
 
 ssize_t exec_frame_parse(const void *data, size_t len, struct exec_frame *ret, struct err *err)
 {
-    if (len < EXEC_FRAME_HEADER)
+    if (len < 4)
         return 0;
     struct reader r = READER(data, len);
     uint32_t n = get_u32(&r);

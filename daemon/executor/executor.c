@@ -17,6 +17,7 @@
 #include "daemon/executor/clock.h"
 #include "daemon/executor/executor_priv.h"
 #include "daemon/executor/notify.h"
+#include "daemon/executor/proctree.h"
 #include "proto/errinj.h"
 #include "proto/log.h"
 #include "proto/mem.h"
@@ -177,6 +178,8 @@ static void init_cgroup(struct executor *e)
                     strerror(errno));
         fd = close_fd(fd);
     }
+    if (fd >= 0)
+        cgroup_sweep(fd);
     e->pool.setup.cgroup_dirfd = e->verdict.cgroup_dirfd = fd;
 }
 

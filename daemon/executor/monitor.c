@@ -28,18 +28,13 @@ static void enter_cgroup(struct monitor *m)
     cleanup_close int procs = openat(dir, "monitors/cgroup.procs", O_WRONLY | O_CLOEXEC);
     if (procs < 0 || write(procs, "0", 1) != 1)
         log_warning("cannot move a monitor to its cgroup: %s", strerror(errno));
-    snprintf(m->cgroup, sizeof m->cgroup, "m%d", (int)m->pid);
-    if (mkdirat(dir, m->cgroup, 0755) < 0 && errno != EEXIST)
+    cgroup_name(m->cgroup, m->pid);
+    /* One of an earlier process of this pid goes, unless something is still in it. */
+    unlinkat(dir, m->cgroup, AT_REMOVEDIR);
+    if (mkdirat(dir, m->cgroup, 0755) < 0)
         log_warning("cannot make the cgroup %s: %s", m->cgroup, strerror(errno));
     else
         m->cgroup_fd = openat(dir, m->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-}
-
-/* Whoever held this pid before may have left a cgroup of that name with something in it. */
-static void check_cgroup(struct monitor *m)
-{
-    if (m->cgroup_fd >= 0 && cgroup_signal(m->setup.cgroup_dirfd, m->cgroup, 0) != 0)
-        m->cgroup_fd = close_fd(m->cgroup_fd);
 }
 
 static void init(struct monitor *m, const struct monitor_setup *setup)
@@ -70,7 +65,6 @@ static void init(struct monitor *m, const struct monitor_setup *setup)
     if (!launch_init(&err))
         fatal("%s", err.text);
     enter_cgroup(m);
-    check_cgroup(m);
 }
 
 static bool wants_output(const struct monitor *m)
@@ -156,7 +150,7 @@ static void finish(struct monitor *m, int64_t now_us)
     for (int i = 0; i < 2; i++)
         m->c.pipes[i] = close_fd(m->c.pipes[i]);
     /* That nothing is left has been shown only by the kernel's ECHILD. */
-    m->retire = m->retire || !m->c.tree_empty;
+    m->retire = m->retire || !m->c.tree_empty || m->cgroup_killed;
     monitor_record(m, now_us);
 }
 

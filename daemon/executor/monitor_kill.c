@@ -13,12 +13,17 @@ enum { AGAIN_US = 50 * 1000, AGAIN_LATER_US = 1000 * 1000, STUCK_US = 5 * 1000 *
  * The process group first, by one call; then whoever left it. The monitor is a subreaper, so every
  * process of the command is a descendant, and none of its children's pids can be another's before
  * it reaps them.
+ *
+ * A cgroup that was killed once is not used again: newer kernels (seen with 6.18) kill every
+ * process that is cloned into it from another one (clone(2), CLONE_INTO_CGROUP).
  */
 void monitor_signal_tree(struct monitor *m, int signo)
 {
     if (m->cgroup_fd >= 0) {
-        if (signo == SIGKILL && cgroup_kill(m->setup.cgroup_dirfd, m->cgroup))
+        if (signo == SIGKILL && cgroup_kill(m->setup.cgroup_dirfd, m->cgroup)) {
+            m->cgroup_killed = true;
             return;
+        }
         if (cgroup_signal(m->setup.cgroup_dirfd, m->cgroup, signo) >= 0)
             return;
     }

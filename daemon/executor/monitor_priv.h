@@ -6,6 +6,7 @@
 
 #include "daemon/executor/monitor.h"
 #include "daemon/executor/output.h"
+#include "daemon/executor/proctree.h"
 
 enum phase {
     PHASE_IDLE,
@@ -45,7 +46,8 @@ struct monitor {
     int signal_fd;
     int lock_fd;
     int cgroup_fd; /* of this monitor's commands, -1: none */
-    char cgroup[32];
+    char cgroup[CGROUP_NAME_BYTES];
+    bool cgroup_killed; /* see monitor_signal_tree() */
     struct journal_pen pen;
     char *message; /* of the command at hand: what command.start points into */
     size_t message_cap;

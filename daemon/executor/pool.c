@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/executor/clock.h"
+#include "daemon/executor/proctree.h"
 #include "proto/errinj.h"
 #include "proto/log.h"
 #include "proto/mem.h"
@@ -134,7 +135,6 @@ static void on_death(void *arg, uint32_t events)
 {
     struct worker *w = arg;
     struct pool *p = w->pool;
-    char name[32];
 
     (void)events;
     while (w->sock.fd >= 0 && take_report(w))
@@ -147,10 +147,7 @@ static void on_death(void *arg, uint32_t events)
     struct attempt *a = w->attempt;
     if (a)
         a->monitor = NULL;
-    if (!a && p->setup.cgroup_dirfd >= 0) {
-        snprintf(name, sizeof name, "m%d", (int)w->pid);
-        unlinkat(p->setup.cgroup_dirfd, name, AT_REMOVEDIR);
-    }
+    cgroup_remove(p->setup.cgroup_dirfd, w->pid);
     free(w);
     if (a)
         p->events.on_death(p->arg, a);

@@ -129,31 +129,102 @@ uint64_t proc_attempt(pid_t pid, const char *id_setting)
     return ours ? found : 0;
 }
 
-int cgroup_signal(int dirfd, const char *name, int signo)
+struct pids {
+    struct pid_fd {
+        pid_t pid;
+        int fd;
+    } * v;
+    size_t n, cap;
+};
+
+/* The pids in a cgroup; false: it cannot be read. */
+static bool read_pids(int dirfd, const char *name, struct pids *ret)
 {
-    char path[64];
-    int found = 0;
+    char path[CGROUP_NAME_BYTES + 16];
     snprintf(path, sizeof path, "%s/cgroup.procs", name);
     int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "re");
     if (!f) {
         close_fd(fd);
-        return -1;
+        return false;
     }
     for (int pid; fscanf(f, "%d", &pid) == 1;) {
-        found = 1;
-        /* A pid of the list may be another's a moment later: signal only what is still in it. */
-        if (signo && pid > 0)
-            kill(pid, signo);
+        ret->v = xgrow(ret->v, &ret->cap, ret->n + 1, sizeof *ret->v);
+        ret->v[ret->n++] = (struct pid_fd){pid, -1};
     }
     fclose(f);
+    return true;
+}
+
+static bool has_pid(const struct pids *p, pid_t pid)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        if (p->v[i].pid == pid)
+            return true;
+    }
+    return false;
+}
+
+/* A pid that is read may be another's a moment later. One that is still in the group after a
+ * descriptor for it was opened is of the group, and so is the descriptor. */
+static void signal_pids(int dirfd, const char *name, struct pids *first, int signo)
+{
+    struct pids second = {0};
+    for (size_t i = 0; i < first->n; i++)
+        first->v[i].fd = first->v[i].pid > 0 ? pidfd_open(first->v[i].pid, 0) : -1;
+    read_pids(dirfd, name, &second);
+    for (size_t i = 0; i < first->n; i++) {
+        if (first->v[i].fd >= 0 && has_pid(&second, first->v[i].pid))
+            pidfd_send_signal(first->v[i].fd, signo, NULL, 0);
+        close_fd(first->v[i].fd);
+    }
+    free(second.v);
+}
+
+int cgroup_signal(int dirfd, const char *name, int signo)
+{
+    struct pids p = {0};
+    if (!read_pids(dirfd, name, &p))
+        return -1;
+    bool found = p.n > 0;
+    if (signo && found)
+        signal_pids(dirfd, name, &p, signo);
+    free(p.v);
     return found;
 }
 
 bool cgroup_kill(int dirfd, const char *name)
 {
-    char path[64];
+    char path[CGROUP_NAME_BYTES + 16];
     snprintf(path, sizeof path, "%s/cgroup.kill", name);
     cleanup_close int fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
     return fd >= 0 && write(fd, "1", 1) == 1;
+}
+
+void cgroup_name(char name[CGROUP_NAME_BYTES], int64_t monitor_pid)
+{
+    snprintf(name, CGROUP_NAME_BYTES, "m%lld", (long long)monitor_pid);
+}
+
+void cgroup_remove(int dirfd, int64_t monitor_pid)
+{
+    char name[CGROUP_NAME_BYTES];
+    cgroup_name(name, monitor_pid);
+    if (dirfd >= 0)
+        unlinkat(dirfd, name, AT_REMOVEDIR);
+}
+
+void cgroup_sweep(int dirfd)
+{
+    int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d) {
+        close_fd(fd);
+        return;
+    }
+    for (struct dirent *e; (e = readdir(d));) {
+        if (e->d_name[0] == 'm' && e->d_name[1] >= '0' && e->d_name[1] <= '9')
+            unlinkat(dirfd, e->d_name, AT_REMOVEDIR);
+    }
+    closedir(d);
 }

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define CGROUP_NAME_BYTES 32
+
 struct proc {
     pid_t pid, ppid, sid;
     char state;
@@ -36,10 +38,18 @@ bool proc_kill(const struct proc *p, int signo);
  * not, or it cannot be read. */
 uint64_t proc_attempt(pid_t pid, const char *id_setting);
 
-/* Whether any pid of the comma-less list file (cgroup.procs, opened at dirfd) is there, signalling
- * each with signo unless that is 0. -1: the file cannot be read. */
+/*
+ * Whether anything is in a cgroup (directory name in dirfd), signalling each process in it with
+ * signo unless that is 0. -1: it cannot be read.
+ */
 int cgroup_signal(int dirfd, const char *name, int signo);
-/* Kills all of a cgroup (directory name in dirfd) at once. */
+/* Kills all of a cgroup at once. */
 bool cgroup_kill(int dirfd, const char *name);
+/* The name of the cgroup of a monitor's commands. */
+void cgroup_name(char name[CGROUP_NAME_BYTES], int64_t monitor_pid);
+/* Removes it if nothing is in it; dirfd may be -1. */
+void cgroup_remove(int dirfd, int64_t monitor_pid);
+/* Removes all of them in which nothing is. */
+void cgroup_sweep(int dirfd);
 
 #endif

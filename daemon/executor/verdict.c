@@ -55,8 +55,10 @@ static void on_adopted_death(void *arg, uint32_t events)
     (void)events;
     if (!a)
         fatal("an adopted monitor without an attempt");
+    int64_t pid = a->pid.monitor_pid;
     let_go(v, a);
     verdict_check(v, a);
+    cgroup_remove(v->cgroup_dirfd, pid);
 }
 
 static int64_t ticks_to_us(uint64_t ticks)
@@ -111,15 +113,15 @@ static bool kill_left(struct verdict *v, struct attempt *a)
 {
     struct proc_list l = {0};
     bool left = false;
-    char name[32];
+    char name[CGROUP_NAME_BYTES];
 
     if (v->cgroup_dirfd >= 0 && a->has_pid) {
-        snprintf(name, sizeof name, "m%d", (int)a->pid.monitor_pid);
+        cgroup_name(name, a->pid.monitor_pid);
         if (cgroup_signal(v->cgroup_dirfd, name, 0) == 1) {
             cgroup_kill(v->cgroup_dirfd, name);
             return true;
         }
-        unlinkat(v->cgroup_dirfd, name, AT_REMOVEDIR);
+        cgroup_remove(v->cgroup_dirfd, a->pid.monitor_pid);
     }
     proc_list_read(&l);
     for (size_t i = 0; i < l.n; i++) {
