@@ -378,6 +378,30 @@ START_TEST(without_descriptors_a_listener_rests_and_goes_on)
 }
 END_TEST
 
+START_TEST(without_its_reserve_a_listener_rests_too)
+{
+    struct rlimit old, low;
+    in_new_dir();
+    struct listener *n = listener_new(loop, listen_unix("s", 0600, &err), on_accept, NULL, &err);
+    int client = dial("s");
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
+    low = old;
+    low.rlim_cur = 3; /* below the reserve's number, too */
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
+    struct alarm *t = alarm_new(loop, free_limit, &old);
+    alarm_start(t, 100000);
+    log_set_level(LOG_LEVEL_ERROR);
+    stop_at = 1;
+    loop_run(loop, count_turn, NULL);
+    ck_assert_int_eq(accepted, 1); /* who waited is served after all */
+    close(client);
+    close(accepted_fds[0]);
+    alarm_free(t);
+    listener_free(n);
+    leave_dir();
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *s = suite_create("loop");
@@ -394,6 +418,7 @@ Suite *test_suite(void)
     tcase_add_test(t, a_listener_accepts_and_takes_over_a_dead_ones_place);
     tcase_add_test(t, a_listener_replaces_only_sockets);
     tcase_add_test(t, without_descriptors_a_listener_rests_and_goes_on);
+    tcase_add_test(t, without_its_reserve_a_listener_rests_too);
     suite_add_tcase(s, t);
     return s;
 }

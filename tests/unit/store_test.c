@@ -302,6 +302,33 @@ START_TEST(draining_commits_and_tells)
 }
 END_TEST
 
+static bool is_moved(void)
+{
+    struct stat st;
+    return stat("db", &st) == 0 && st.st_size > 4 << 20;
+}
+
+static void look_again(void *arg)
+{
+    alarm_start(*(struct alarm **)arg, 1000);
+}
+
+START_TEST(the_log_is_moved_beside_the_commits)
+{
+    static char text[6 << 20];
+    struct batch b = {0};
+    memset(text, 'x', sizeof text - 1);
+    fix_open("db");
+    fix_put(&b, "k", text);
+    fix_commit(&b);
+    struct alarm *again = alarm_new(fix_loop, look_again, &again);
+    alarm_start(again, 0);
+    fix_until(is_moved);
+    alarm_free(again);
+    batch_release(&b);
+}
+END_TEST
+
 /* Two batches in turns, so that the writer never rests. */
 static struct {
     struct batch batches[2];
@@ -359,6 +386,7 @@ Suite *test_suite(void)
     tcase_add_test(t, a_question_that_cannot_be_answered_is_an_error_not_the_end);
     tcase_add_test(t, closing_forgets_who_asked);
     tcase_add_test(t, draining_commits_and_tells);
+    tcase_add_test(t, the_log_is_moved_beside_the_commits);
     tcase_add_test(t, the_log_is_moved_and_stays_short);
     suite_add_tcase(s, t);
     return s;
