@@ -79,11 +79,16 @@ def parents():
 def executors(d):
     """(the executor's pid, its monitors' pids)."""
     mark = os.path.join(d.state, "exec").encode()
-    all_ = parents()
-    ours = {pid for pid, (_, line) in all_.items() if b"corod-exec" in line and mark in line}
-    heads = [pid for pid in ours if all_[pid][0] not in ours]
-    check(len(heads) == 1, "one executor, found %r of %r" % (heads, ours))
-    return heads[0], sorted(ours - set(heads))
+
+    def found():
+        all_ = parents()
+        ours = {pid for pid, (_, line) in all_.items() if b"corod-exec" in line and mark in line}
+        monitors = {pid for pid in ours if all_[pid][0] in ours}
+        # Monitors of an executor that was killed are nobody's.
+        heads = [pid for pid in ours - monitors if any(all_[m][0] == pid for m in monitors)]
+        return (heads[0], sorted(monitors)) if len(heads) == 1 else None
+
+    return wait_until(found, "one executor")
 
 
 def kill_daemon(d):
@@ -112,7 +117,7 @@ def stop_daemon(d):
 
 
 def upgrade_daemon(d):
-    copy = os.path.join(d.directory, "corod-next")
+    copy = os.path.join(d.directory, "corod-%d" % len(os.listdir(d.directory)))
     shutil.copy2(program("corod"), copy)
     d.stop()
     os.environ["COROD"] = copy
