@@ -1,0 +1,275 @@
+#include "daemon/task/job.h"
+
+#include <stdarg.h>
+
+#include "daemon/task/save.h"
+#include "proto/mem.h"
+
+struct job *job_new(struct runtime *rt, uint64_t id, struct program *program)
+{
+    struct job *job = xcalloc(1, sizeof *job);
+    job->rt = rt;
+    job->id = id;
+    job->program = program_ref(program);
+    job->next_task = 1;
+    job->ready.next_seq = 1;
+    job->fresh = true;
+    return job;
+}
+
+static void handle_release(struct handle *h)
+{
+    if (h->type == HANDLE_CHILD) {
+        gather_unref(h->p);
+        task_unref(h->q);
+    } else if (h->type == HANDLE_TIMER && ((struct timer *)h->p)->state == TIMER_DEAD) {
+        free(h->p);
+    }
+}
+
+static void forget_tasks(struct job *job)
+{
+    for (size_t i = 0; i < job->n_changed; i++)
+        job->changed[i]->dirty = false;
+    for (size_t i = 0; i < job->n_ended; i++)
+        job->ended[i]->ending = false;
+    job->n_changed = job->n_ended = 0;
+    /* Handles may be in circles: first everything goes that a task holds, then the tasks. Each is
+     * held meanwhile, so that the list stays. */
+    for (struct task *t = job->first; t; t = t->next) {
+        t->unretrieved = false;
+        task_ref(t);
+    }
+    for (struct task *t = job->first; t; t = t->next)
+        task_clear(t);
+    task_unref(steal(&job->main));
+    while (job->first) {
+        struct task *t = job->first;
+        job->first = t->next;
+        bool live = !task_is_done(t);
+        job->rt->live -= live ? 1 : 0;
+        t->outcome = OUTCOME_CANCELLED;
+        t->dirty = t->ending = false;
+        t->job = NULL;
+        task_unref(t);
+        if (live)
+            task_unref(t);
+    }
+}
+
+void job_free(struct job *job)
+{
+    if (!job)
+        return;
+    struct ready *r = &job->ready;
+    if (job->closing) {
+        gather_clear(job->closing);
+        gather_unref(steal(&job->closing));
+    }
+    forget_tasks(job);
+    coro_list_release(&job->left);
+    timer_cancel(&job->deadline);
+    value_unref(job->failure);
+    for (; r->n > 0; r->n--, r->head++) /* timers that were cancelled are the queue's */
+        handle_release(&r->ring[r->head & (r->cap - 1)]);
+    ready_release(r);
+    free(job->due);
+    free(job->changed);
+    free(job->ended);
+    program_unref(job->program);
+    free(job);
+}
+
+void ready_release(struct ready *r)
+{
+    free(r->ring);
+    *r = (struct ready){0};
+}
+
+void ready_put(struct ready *r, struct handle h)
+{
+    if (r->n == r->cap) {
+        size_t cap = r->cap ? r->cap * 2 : 16;
+        struct handle *ring = xmalloc(cap * sizeof *ring);
+        for (size_t i = 0; i < r->n; i++)
+            ring[i] = r->ring[(r->head + i) & (r->cap - 1)];
+        free(r->ring);
+        r->ring = ring;
+        r->cap = cap;
+        r->head = 0;
+    }
+    r->ring[(r->head + r->n++) & (r->cap - 1)] = h;
+    if (h.seq >= r->next_seq)
+        r->next_seq = h.seq + 1;
+}
+
+static struct handle ready_take(struct ready *r)
+{
+    struct handle h = r->ring[r->head];
+    r->head = (r->head + 1) & (r->cap - 1);
+    r->n--;
+    return h;
+}
+
+bool job_has_work(const struct job *job)
+{
+    return job->phase != PHASE_OVER &&
+           (job->running || job->ready.n > 0 || job->n_due > 0 || job->stop);
+}
+
+void job_wake(struct job *job)
+{
+    struct runtime *rt = job->rt;
+    if (job->queued)
+        return;
+    job->queued = true;
+    job->next_work = NULL;
+    *(rt->work_last ? &rt->work_last->next_work : &rt->work_first) = job;
+    rt->work_last = job;
+}
+
+void job_touch(struct job *job)
+{
+    struct runtime *rt = job->rt;
+    if (job->dirty)
+        return;
+    job->dirty = true;
+    if (rt->n_dirty == rt->cap_dirty)
+        rt->dirty = xgrow(rt->dirty, &rt->cap_dirty, rt->n_dirty + 1, sizeof(struct job *));
+    rt->dirty[rt->n_dirty++] = job;
+}
+
+uint64_t job_soon(struct job *job, enum handle_type type, void *p, void *q)
+{
+    uint64_t seq = job->ready.next_seq;
+    ready_put(&job->ready, (struct handle){seq, p, q, type});
+    job_touch(job);
+    job_wake(job);
+    return seq;
+}
+
+void job_soon_task(struct job *job, enum handle_type type, struct task *t)
+{
+    t->ready = (uint8_t)type;
+    t->ready_seq = job_soon(job, type, t, NULL);
+    task_touch(t);
+}
+
+void job_dispatch(struct job *job, struct handle h)
+{
+    struct task *t = h.p;
+    switch ((enum handle_type)h.type) {
+    case HANDLE_STEP:
+    case HANDLE_WAKE:
+        t->ready = 0;
+        job->running = t;
+        task_resume(t, h.type == HANDLE_WAKE, NULL);
+        break;
+    case HANDLE_SELF: {
+        struct buf text = {0};
+        task_put_name(t, &text);
+        t->ready = 0;
+        job->running = t;
+        task_resume(
+            t, false,
+            error_new("RuntimeError", "Task cannot await on itself: <task %s>", buf_cstr(&text)));
+        buf_release(&text);
+        break;
+    }
+    case HANDLE_LEAF:
+        leaf_settle(t);
+        break;
+    case HANDLE_TIMER:
+        timer_fire(h.p);
+        break;
+    case HANDLE_CHILD:
+        gather_child_done(h.p, h.q);
+        gather_unref(h.p);
+        task_unref(h.q);
+        break;
+    case HANDLE_NOTHING:
+        break;
+    case HANDLE_STOP:
+        job->stop_seq = 0;
+        job->stop = true;
+        break;
+    }
+}
+
+static void take_timers(struct job *job)
+{
+    timer_take_due(&job->rt->timers, job->now_us);
+    for (size_t i = 0; i < job->n_due; i++) {
+        struct timer *t = job->due[i];
+        if (!t)
+            continue;
+        t->state = TIMER_READY;
+        t->seq = job_soon(job, HANDLE_TIMER, t, NULL);
+        if (t->task)
+            task_touch(t->task);
+    }
+    job->n_due = 0;
+}
+
+/* False: nothing can run now. */
+static bool next_tick(struct job *job)
+{
+    job_touch(job);
+    if (job->stop) {
+        job->stop = false;
+        job_stopped(job);
+    }
+    if (job->phase == PHASE_OVER)
+        return false;
+    take_timers(job);
+    if (job->ready.n == 0 && job->sources == 0)
+        job_stuck(job);
+    job->ready.tick_end = job->ready.next_seq;
+    return job->ready.n > 0;
+}
+
+void job_run(struct job *job, unsigned *budget)
+{
+    struct ready *r = &job->ready;
+    while (job->phase != PHASE_OVER && *budget > 0) {
+        if (job->running) {
+            if (!task_go(job->running, budget))
+                return;
+            job->running = NULL;
+        } else if (r->n > 0 && r->ring[r->head].seq < r->tick_end) {
+            --*budget;
+            job_dispatch(job, ready_take(r));
+        } else if (!next_tick(job)) {
+            return;
+        }
+    }
+}
+
+void job_print(struct job *job, const char *text, size_t len)
+{
+    job->lines++;
+    job_touch(job);
+    if (job->rt->effects->printed)
+        job->rt->effects->printed(job->rt->arg, job->id, job->lines, text, len);
+}
+
+void job_diagnostic(struct job *job, const char *format, ...)
+{
+    struct buf text = {0};
+    va_list ap;
+    va_start(ap, format);
+    buf_vprintf(&text, format, ap);
+    va_end(ap);
+    if (job->rt->effects->diagnostic)
+        job->rt->effects->diagnostic(job->rt->arg, job->id, buf_cstr(&text));
+    buf_release(&text);
+}
+
+void job_report(struct job *job, const struct task *t, const char *what)
+{
+    struct buf name = {0};
+    task_put_title(t, &name);
+    job_diagnostic(job, "%s: task %u (%s): %s: %s", what, t->id, buf_cstr(&name),
+                   error_type(t->value), error_message(t->value));
+    buf_release(&name);
+}

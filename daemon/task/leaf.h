@@ -1,0 +1,77 @@
+#ifndef COROD_TASK_LEAF_H
+#define COROD_TASK_LEAF_H
+/* What `run` and `sh` share: their keys and what they do. */
+#include "daemon/task/job.h"
+
+struct leaf_node {
+    struct node node;
+    struct expr *argv; /* of `run` */
+    char *script;      /* of `sh` */
+    struct expr *args; /* of `sh` */
+    struct expr *cwd, *env, *input, *check, *pool, *priority, *slots, *limits;
+    int merge;    /* stderr: "stdout" */
+    int retry;    /* on_lost: "retry" */
+    int leftover; /* leftover: "keep" */
+};
+
+extern const struct field_type field_stderr, field_on_lost, field_leftover;
+
+#define LEAF_FIELDS                                                                                \
+    {"cwd", &field_string, offsetof(struct leaf_node, cwd), false, "Its working directory."},      \
+        {"env", &field_env, offsetof(struct leaf_node, env), false,                                \
+         "Variables of its environment; null takes one away."},                                    \
+        {"stdin", &field_bytes, offsetof(struct leaf_node, input), false, "What it reads."},       \
+        {"stderr", &field_stderr, offsetof(struct leaf_node, merge), false,                        \
+         "\"stdout\": both in one stream."},                                                       \
+        {"check", &field_bool, offsetof(struct leaf_node, check), false,                           \
+         "false: an exit status other than 0 is no error."},                                       \
+        {"pool", &field_string, offsetof(struct leaf_node, pool), false,                           \
+         "The pool whose slots it takes."},                                                        \
+        {"priority", &field_expr, offsetof(struct leaf_node, priority), false,                     \
+         "-1000 to 1000; higher first."},                                                          \
+        {"slots", &field_number, offsetof(struct leaf_node, slots), false, "How many it takes."},  \
+        {"on_lost", &field_on_lost, offsetof(struct leaf_node, retry), false,                      \
+         "\"retry\": again when it was lost; \"fail\": LostError."},                               \
+        {"leftover", &field_leftover, offsetof(struct leaf_node, leftover), false,                 \
+         "\"keep\": what it left running stays."},                                                 \
+        {"limits", &field_expr, offsetof(struct leaf_node, limits), false, "Resource limits."},    \
+    {                                                                                              \
+        NULL                                                                                       \
+    }
+
+struct leaf_act {
+    struct act act;
+    struct leaf_run *run;
+};
+
+void leaf_start(struct task *t, struct act *a);
+void leaf_on_event(struct task *t, struct act *a, enum completion how, struct value *v);
+bool leaf_cancel(struct task *t, struct act *a);
+bool leaf_waiting(const struct act *a);
+void leaf_save(const struct task *t, const struct act *a, struct buf *out);
+bool leaf_load(struct task *t, struct act *a, struct job_loader *l, struct reader *r);
+void leaf_release(struct task *t, struct act *a);
+void leaf_awaits(const struct task *t, const struct act *a, struct buf *out);
+void leaf_check(struct parser *p, struct node *n);
+
+/* leaf_spec.c: the evaluated spec; false: *error. */
+bool leaf_spec_eval(const struct task *t, const struct leaf_node *n, struct leaf_spec *spec,
+                    struct value **error);
+void leaf_spec_release(struct leaf_spec *spec);
+void leaf_spec_save(const struct leaf_spec *spec, struct buf *out);
+bool leaf_spec_load(struct leaf_spec *spec, struct job_loader *l, struct reader *r);
+/* `run make -j4`: for people, at most `max` bytes. */
+void leaf_spec_title(const struct leaf_spec *spec, size_t max, struct buf *out);
+
+#define LEAF_KIND(name_, fields_)                                                                  \
+    {                                                                                              \
+        .verb = {.name = (name_),                                                                  \
+                 .fields = (fields_),                                                              \
+                 .size = sizeof(struct leaf_node),                                                 \
+                 .check = leaf_check},                                                             \
+        .act_size = sizeof(struct leaf_act), .leaf = true, .start = leaf_start,                    \
+        .on_event = leaf_on_event, .cancel = leaf_cancel, .waiting = leaf_waiting,                 \
+        .save = leaf_save, .load = leaf_load, .release = leaf_release, .awaits = leaf_awaits,      \
+    }
+
+#endif

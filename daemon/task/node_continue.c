@@ -1,0 +1,24 @@
+/* `continue`: the next turn of the loop it stands in. */
+#include "daemon/task/save.h"
+
+struct continue_node {
+    struct node node;
+    char nothing;
+};
+
+static void continue_start(struct task *t, struct act *a)
+{
+    (void)a;
+    task_done(t, DONE_CONTINUE, value_null());
+}
+
+static const struct field continue_fields[] = {
+    {"continue", &field_null, offsetof(struct continue_node, nothing), true, "null."},
+    {NULL},
+};
+
+const struct node_kind node_continue = {
+    .verb = {.name = "continue", .fields = continue_fields, .size = sizeof(struct continue_node)},
+    .act_size = sizeof(struct act),
+    .start = continue_start,
+};

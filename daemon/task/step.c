@@ -1,0 +1,248 @@
+#include <string.h>
+
+#include "daemon/task/job.h"
+#include "proto/log.h"
+#include "proto/mem.h"
+
+struct act *task_push(struct task *t, const struct node_kind *kind, const struct node *node)
+{
+    size_t size = (kind->act_size + 7) & ~(size_t)7;
+    if (t->used + size > TASK_MAX_STACK_BYTES)
+        return NULL;
+    if (t->used + size > t->cap) {
+        /* Most stacks stay small, and there are many: grow by half. */
+        size_t cap = t->cap ? t->cap + t->cap / 2 : 112;
+        if (cap < t->used + size)
+            cap = t->used + size;
+        t->stack = xrealloc(t->stack, cap);
+        t->cap = (uint32_t)cap;
+    }
+    struct act *top = task_top(t);
+    uint16_t below = top ? top->size : 0;
+    t->top = t->used;
+    t->used += (uint32_t)size;
+    struct act *a = (struct act *)(void *)(t->stack + t->top);
+    memset(a, 0, size);
+    a->kind = kind;
+    a->node = node;
+    a->size = (uint16_t)size;
+    a->below = below;
+    return a;
+}
+
+void task_pop(struct task *t)
+{
+    struct act *a = (struct act *)(void *)(t->stack + t->top);
+    if (a->kind->release)
+        a->kind->release(t, a);
+    t->used = t->top;
+    t->top -= a->below;
+}
+
+void task_child(struct task *t, const struct node *child)
+{
+    t->op = OP_START;
+    t->op_node = child;
+}
+
+void task_done(struct task *t, enum completion how, struct value *v)
+{
+    task_pop(t);
+    t->op = OP_DELIVER;
+    t->how = (uint8_t)how;
+    t->value = v;
+}
+
+struct value *task_handled(const struct task *t)
+{
+    for (struct act *a = task_top(t); a; a = act_below(a)) {
+        struct value *error = try_handled(a);
+        if (error)
+            return error;
+    }
+    return NULL;
+}
+
+struct value *task_in_context(const struct task *t, struct value *error)
+{
+    struct value *handled = task_handled(t);
+    /* An error that is raised again is not its own cause; one that grows without end is cut. */
+    if (!handled || value_depth(handled) > VALUE_MAX_DEPTH / 2 || value_equal(handled, error))
+        return error;
+    struct value *with = value_with(error, "cause", handled);
+    if (!with)
+        return error;
+    value_unref(error);
+    return with;
+}
+
+void task_raise(struct task *t, struct value *error)
+{
+    task_done(t, DONE_RAISE, task_in_context(t, error));
+}
+
+void task_suspend(struct task *t, enum wait_kind wait, void *x)
+{
+    t->op = OP_NONE;
+    t->wait = (uint8_t)wait;
+    t->future = FUTURE_PENDING;
+    if (wait == WAIT_TASK) {
+        t->awaited = task_ref(x);
+        callbacks_add(&t->awaited->callbacks, (struct callback){t, CALLBACK_WAKE});
+        task_touch(t->awaited);
+    } else if (wait == WAIT_GATHER) {
+        t->gathered = x;
+        t->gathered->refs++;
+        t->gathered->awaiter = t;
+    }
+}
+
+void task_yield(struct task *t)
+{
+    task_suspend(t, WAIT_YIELD, NULL);
+    job_soon_task(t->job, HANDLE_STEP, t);
+}
+
+void task_sleep(struct task *t, struct timer **slot, double seconds)
+{
+    if (!(seconds > 0)) {
+        task_yield(t);
+        return;
+    }
+    task_suspend(t, WAIT_OWN, NULL);
+    timer_start(t->job, t, TIMER_SLEEP, timer_deadline(t->job->now_us, seconds), slot);
+}
+
+void wait_settle(struct task *t, enum future_state state)
+{
+    if (t->wait != WAIT_OWN || t->future != FUTURE_PENDING)
+        return;
+    t->future = (uint8_t)state;
+    job_soon_task(t->job, HANDLE_WAKE, t);
+}
+
+void task_enter(struct task *t, struct scope *s, const struct node *body)
+{
+    if (!frame_push(t, s)) {
+        t->op = OP_DELIVER;
+        t->how = DONE_RAISE;
+        t->value =
+            task_in_context(t, error_new("RuntimeError", "maximum recursion depth exceeded"));
+        return;
+    }
+    task_child(t, body);
+}
+
+static void start(struct task *t)
+{
+    const struct node *n = t->op_node;
+    t->op = OP_NONE;
+    t->op_node = NULL;
+    if (!n) { /* the inside of a call's timeout or retry */
+        coro_enter_body(t);
+        return;
+    }
+    const struct node_kind *kind = node_kind(n);
+    struct act *a = task_push(t, kind, n);
+    if (!a) {
+        t->op = OP_DELIVER;
+        t->how = DONE_RAISE;
+        t->value =
+            task_in_context(t, error_new("RuntimeError", "maximum recursion depth exceeded"));
+        return;
+    }
+    kind->start(t, a);
+}
+
+static void deliver(struct task *t)
+{
+    enum completion how = (enum completion)t->how;
+    struct value *v = steal(&t->value);
+    struct act *a = task_top(t);
+    t->op = OP_NONE;
+    if (!a)
+        task_end(t, how, v);
+    else if (a->kind->on_child)
+        a->kind->on_child(t, a, how, v);
+    else
+        task_done(t, how, v);
+}
+
+bool task_go(struct task *t, unsigned *budget)
+{
+    while (t->op != OP_NONE) {
+        if (*budget == 0)
+            return false;
+        --*budget;
+        if (t->op == OP_START)
+            start(t);
+        else
+            deliver(t);
+    }
+    if (!task_is_done(t))
+        task_check_cancel(t);
+    return true;
+}
+
+/* The outcome of what it waited for; value and error are new references, at most one is set. */
+static void take_outcome(struct task *t, struct value **value, struct value **error)
+{
+    if (t->wait == WAIT_TASK)
+        *value = task_result(t->awaited, error);
+    else if (t->wait == WAIT_GATHER && t->gathered->state == GATHER_RESULTS)
+        *value = gather_results(t->gathered, error);
+    else if (t->wait == WAIT_GATHER && t->gathered->error)
+        *error = value_ref(t->gathered->error);
+    else if (t->wait == WAIT_OWN && t->future == FUTURE_CANCELLED)
+        *error = error_new("CancelledError", "%s", "");
+}
+
+static void stop_waiting(struct task *t)
+{
+    if (t->wait == WAIT_TASK)
+        task_unref(t->awaited);
+    else if (t->wait == WAIT_GATHER) {
+        t->gathered->awaiter = NULL;
+        gather_unref(t->gathered);
+    }
+    t->awaited = NULL;
+    t->wait = WAIT_NONE;
+}
+
+void task_resume(struct task *t, bool wake, struct value *error)
+{
+    cleanup_value struct value *value = NULL;
+    task_touch(t);
+    t->started = true;
+    if (wake)
+        take_outcome(t, &value, &error);
+    if (t->must_cancel) {
+        t->must_cancel = false;
+        if (!error || strcmp(error_type(error), "CancelledError") != 0) {
+            value_unref(error);
+            error = error_new("CancelledError", "%s", "");
+        }
+    }
+    stop_waiting(t);
+    if (t->op != OP_NONE) { /* its first step */
+        if (!error)
+            return;
+        t->op = OP_DELIVER;
+        t->op_node = NULL;
+        value_unref(t->value);
+        t->how = DONE_RAISE;
+        t->value = error;
+        return;
+    }
+    struct act *a = task_top(t);
+    enum completion how = error ? DONE_RAISE : DONE_NORMAL;
+    struct value *v = error ? task_in_context(t, error) : value ? steal(&value) : value_null();
+    if (!a) {
+        t->op = OP_DELIVER;
+        t->how = (uint8_t)how;
+        t->value = v;
+    } else if (a->kind->on_event)
+        a->kind->on_event(t, a, how, v);
+    else
+        task_done(t, how, v);
+}

@@ -1,0 +1,207 @@
+#ifndef COROD_TASK_TASK_H
+#define COROD_TASK_TASK_H
+/*
+ * Tasks, as asyncio.Task: a coroutine that runs by itself. What here is named as in asyncio behaves
+ * as there.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "daemon/task/coro.h"
+#include "daemon/task/gather.h"
+#include "daemon/task/kind.h"
+#include "daemon/task/runtime.h"
+#include "daemon/task/scope.h"
+#include "daemon/task/timer.h"
+
+/* What the loop in step.c does next with the task. */
+enum task_op {
+    OP_NONE,    /* it waits, or it is over */
+    OP_START,   /* start op_node */
+    OP_DELIVER, /* give (how, value) to the activation on top; without one the task ends */
+};
+
+/* What a task waits for: asyncio's _fut_waiter. */
+enum wait_kind {
+    WAIT_NONE,
+    WAIT_YIELD,  /* its next turn: a bare yield */
+    WAIT_OWN,    /* a future of the activation on top: a timer, a command, a semaphore */
+    WAIT_TASK,   /* awaited */
+    WAIT_GATHER, /* gathered */
+};
+enum future_state { FUTURE_PENDING, FUTURE_DONE, FUTURE_CANCELLED };
+
+enum outcome { OUTCOME_NONE, OUTCOME_VALUE, OUTCOME_ERROR, OUTCOME_CANCELLED };
+
+enum callback_type { CALLBACK_WAKE = 1, CALLBACK_GATHER, CALLBACK_STOP };
+struct callback {
+    void *object; /* the struct task that awaits; a struct gather, counted; NULL */
+    uint32_t type;
+};
+struct callbacks {
+    uint32_t n, cap; /* cap 0: the one is inside */
+    union {
+        struct callback one;
+        struct callback *many;
+    };
+};
+
+struct task {
+    struct job *job; /* NULL: the job is gone */
+    struct task *prev, *next;
+    uint32_t id, parent;
+    uint32_t refs;    /* who may still ask for its outcome; one more until it ends */
+    uint32_t cancels; /* asyncio's _num_cancels_requested */
+    uint8_t op, how, wait, future, outcome, ready;
+    bool started : 1, must_cancel : 1, unretrieved : 1, dirty : 1, ending : 1, collected : 1,
+        on_path : 1, flags_changed : 1;
+    uint32_t used, cap; /* of the stack */
+    uint32_t top;       /* where the top activation begins */
+    uint32_t mark;      /* the gather that took it last */
+    char *stack;
+    const struct node *root;    /* what it runs */
+    const struct node *op_node; /* of OP_START */
+    struct value *value;        /* of OP_DELIVER; at last its outcome */
+    struct scope *scope;        /* of the frame on top; borrowed */
+    union {
+        struct task *awaited;    /* WAIT_TASK; counted */
+        struct gather *gathered; /* WAIT_GATHER; counted */
+    };
+    struct callbacks callbacks;
+    uint64_t ready_seq; /* of its handle in the ready queue; then of its first callback's */
+    int64_t created_us, finished_us;
+    char *name;  /* given, or NULL */
+    char *title; /* of its first command, or NULL */
+    struct kept_scopes *kept;
+};
+
+/* Scopes of coroutines that ended, for branches that still read them. */
+struct kept_scopes {
+    uint32_t n;
+    struct scope *all[];
+};
+
+/* ---- life ---- */
+
+/* A task that nothing runs in yet; its first step is in the ready queue. */
+struct task *task_new(struct job *job, struct task *parent, const struct node *root);
+struct task *task_ref(struct task *t);
+/* Frees it when nothing holds it any more. */
+void task_release(struct task *t);
+void task_unref(struct task *t); /* NULL is allowed */
+static inline bool task_is_done(const struct task *t)
+{
+    return t->outcome != OUTCOME_NONE;
+}
+/* Its coroutine is over with (how, v); takes over v. */
+void task_end(struct task *t, enum completion how, struct value *v);
+/* Something that its row holds has changed. */
+void task_touch(struct task *t);
+/* Its stack, variables and outcome go away, without effects: the job is over. */
+void task_clear(struct task *t);
+enum task_state task_state_of(const struct task *t);
+/* What .result gives: a new reference, or NULL with *error (a new reference). */
+struct value *task_result(struct task *t, struct value **error);
+/* Somebody has seen its error. */
+void task_retrieved(struct task *t);
+struct value *task_value(struct task *t);                   /* a new handle value */
+struct task *task_of(const struct value *v);                /* the task behind a handle, or NULL */
+void task_put_name(const struct task *t, struct buf *out);  /* what .name gives */
+void task_put_title(const struct task *t, struct buf *out); /* what it runs, for people */
+void task_put_awaits(const struct task *t, struct buf *out);
+void node_put_title(const struct job *job, const struct node *n, struct buf *out);
+
+void callbacks_add(struct callbacks *c, struct callback one);
+const struct callback *callbacks_get(const struct callbacks *c, uint32_t i);
+/* Drops all, with their references. */
+void callbacks_release(struct callbacks *c);
+
+/* A scope of an ended coroutine: kept when others still read it. Takes over the reference. */
+void task_keep_scope(struct task *t, struct scope *s);
+void task_sweep_kept(struct task *t);
+
+/* ---- cancelling (cancel.c) ---- */
+
+/* asyncio's Task.cancel(). False when it is done. */
+bool task_cancel(struct task *t);
+/* asyncio's Task.uncancel(): what is left. */
+uint32_t task_uncancel(struct task *t);
+/* asyncio's `_must_cancel` rule at the end of a step. */
+void task_check_cancel(struct task *t);
+
+/* ---- the stack and what a kind's function ends with (step.c) ---- */
+
+static inline struct act *task_top(const struct task *t)
+{
+    return t->used ? (struct act *)(void *)(t->stack + t->top) : NULL;
+}
+static inline struct act *act_below(const struct act *a)
+{
+    return a->below ? (struct act *)(void *)((char *)(uintptr_t)a - a->below) : NULL;
+}
+/* NULL when the stack is as deep as it may be. */
+struct act *task_push(struct task *t, const struct node_kind *kind, const struct node *node);
+/* Frees the top activation. */
+void task_pop(struct task *t);
+
+void task_child(struct task *t, const struct node *child);
+void task_done(struct task *t, enum completion how, struct value *v); /* takes over v */
+void task_raise(struct task *t, struct value *error); /* takes over; gives it its cause */
+/* Waits until a wake-up. For WAIT_TASK and WAIT_GATHER x is what is awaited. */
+void task_suspend(struct task *t, enum wait_kind wait, void *x);
+void task_yield(struct task *t);
+/* Sleeps: a bare yield for ≤ 0. on_event() tells the end; the slot is inside the top activation. */
+void task_sleep(struct task *t, struct timer **slot, double seconds);
+/* The future of WAIT_OWN has come or was cancelled: the task wakes in the next tick. */
+void wait_settle(struct task *t, enum future_state state);
+
+/* Puts a frame with its own variables on the stack and starts body in it; takes over the scope. */
+void task_enter(struct task *t, struct scope *s, const struct node *body);
+
+/* Runs until the step is over, or the budget is (false: it goes on later). */
+bool task_go(struct task *t, unsigned *budget);
+/* A step or wake-up whose turn has come: prepares task_go(). */
+void task_resume(struct task *t, bool wake, struct value *error);
+
+/* ---- values ---- */
+
+/* A new reference; NULL: the error was raised, the activation is over. */
+struct value *task_eval(struct task *t, const struct expr *e);
+/* The same without raising: *error. */
+struct value *task_try_eval(const struct task *t, const struct expr *e, struct value **error);
+/* A number; false: raised. what is for the message. A NULL expression or null gives `absent`. */
+bool task_eval_number(struct task *t, const struct expr *e, const char *what, double absent,
+                      double *ret);
+bool task_eval_bool(struct task *t, const struct expr *e, const char *what, bool absent, bool *ret);
+bool eval_number(const struct task *t, const struct expr *e, const char *what, double absent,
+                 double *ret, struct value **error);
+bool eval_bool(const struct task *t, const struct expr *e, const char *what, bool absent, bool *ret,
+               struct value **error);
+/* The error that is being handled where the task stands; borrowed, NULL: none. */
+struct value *task_handled(const struct task *t);
+/* error with its cause; takes over and gives a new reference. */
+struct value *task_in_context(const struct task *t, struct value *error);
+/* The name that a node gives to its task: *ret a new reference or NULL; false: *error. */
+bool task_eval_name(const struct task *t, const struct node *n, struct value **ret,
+                    struct value **error);
+void task_set_name(struct task *t, const struct value *name);
+
+/* ---- making tasks (spawn.c) ---- */
+
+/* The node under `as`, `retry` and `timeout`. */
+const struct node *node_inner(const struct node *n);
+/* A task for a branch: own is its scope (taken over). sem may be NULL. */
+struct task *spawn_branch(struct task *maker, const struct node *n, struct scope *own,
+                          struct value *name, struct sem *sem);
+/* A task for a coroutine; one that was started before makes a task that fails. */
+struct task *spawn_coro(struct task *maker, struct coro *c, struct value *name, struct sem *sem);
+/* The bottom of a task with a limit (limit.c): takes over own; the branch n, or c. */
+bool limit_push(struct task *t, struct sem *sem, const struct node *n, struct scope *own,
+                struct coro *c);
+void limit_loaded(struct task *t, struct act *a);
+/* False: too many tasks; *error. */
+bool may_spawn(const struct job *job, size_t n, struct value **error);
+
+#endif

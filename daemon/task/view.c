@@ -1,0 +1,57 @@
+/* What a live job looks like, for people. */
+#include <inttypes.h>
+
+#include "daemon/task/job.h"
+#include "daemon/task/save.h"
+#include "proto/mem.h"
+
+void task_put_awaits(const struct task *t, struct buf *out)
+{
+    const struct act *a = task_top(t);
+    if (t->wait == WAIT_TASK)
+        buf_printf(out, "task %" PRIu64 ".%u", t->job->id, t->awaited->id);
+    else if (t->wait == WAIT_GATHER)
+        buf_printf(out, "gather of %u, %u done", t->gathered->futures, t->gathered->finished);
+    else if (t->wait == WAIT_OWN && a && a->kind->awaits)
+        a->kind->awaits(t, a, out);
+    else if (t->wait != WAIT_NONE)
+        buf_addstr(out, "its turn");
+}
+
+/* Cut at a character's beginning. */
+static void copy(char *to, size_t size, struct buf *text)
+{
+    size_t n = text->len < size ? text->len : size - 1;
+    while (n > 0 && n < text->len && ((unsigned char)text->data[n] & 0xc0) == 0x80)
+        n--;
+    if (n > 0)
+        memcpy(to, text->data, n);
+    to[n] = 0;
+    buf_release(text);
+}
+
+bool runtime_view(struct runtime *rt, uint64_t id,
+                  void (*each)(void *arg, const struct task_view *v), void *arg)
+{
+    struct job *job = map_get(&rt->jobs, id);
+    if (!job)
+        return false;
+    for (const struct task *t = job->first; t; t = t->next) {
+        struct task_view v = {.id = t->id,
+                              .parent = t->parent,
+                              .state = task_state_of(t),
+                              .created_us = t->created_us,
+                              .finished_us = t->finished_us};
+        struct buf text = {0};
+        task_put_title(t, &text);
+        copy(v.name, sizeof v.name, &text);
+        if (!task_is_done(t) && !t->ready && t != job->running)
+            task_put_awaits(t, &text);
+        copy(v.awaits, sizeof v.awaits, &text);
+        const struct leaf_run *run = task_is_done(t) ? NULL : leaf_of(t);
+        v.attempt = run ? run->leaf.attempt : 0;
+        v.error = t->outcome == OUTCOME_ERROR ? t->value : NULL;
+        each(arg, &v);
+    }
+    return true;
+}

@@ -1,0 +1,439 @@
+/*
+ * Runs a job document on virtual time, with commands that are only pretended, and prints what it
+ * printed, then `=> {"state": …, "value" or "error": …}`.
+ *
+ *   run_case [--reload] [--budget N] [--diagnostics] [--stats] FILE
+ *
+ * --reload: at each tick (with --budget 1: at each step) all is collected, the runtime is thrown
+ * away and loaded again from its rows. A pretended `sleep N` takes N seconds, an `echo` writes its
+ * arguments, `false` and `exit N` end with that status, `kill` by a signal, `lost` is lost, `nope`
+ * can't be started; others end with 0 at once.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "daemon/base/map.h"
+#include "daemon/task/runtime.h"
+#include "proto/mem.h"
+
+enum { JOB = 7, MAX_ATTEMPTS = 1000 };
+
+struct row {
+    uint32_t id, parent;
+    int64_t created_us, finished_us;
+    char *frame, *result;
+    size_t frame_len, result_len;
+    uint64_t end_seq;
+};
+struct command {
+    uint64_t attempt;
+    int64_t due_us;
+    bool killed;
+    char *text;
+};
+struct sim {
+    struct runtime *rt;
+    struct program *program;
+    struct row *rows;
+    size_t n_rows, rows_cap;
+    struct buf state;
+    struct leaf **wanted;
+    size_t n_wanted, wanted_cap;
+    struct command *commands;
+    size_t n_commands, commands_cap;
+    uint64_t attempts, row_bytes, writes;
+    int64_t now_us;
+    bool over, diagnostics;
+    size_t slots;
+    struct buf result;
+};
+
+static void on_wanted(void *arg, struct leaf *leaf)
+{
+    struct sim *s = arg;
+    s->wanted = xgrow(s->wanted, &s->wanted_cap, s->n_wanted + 1, sizeof(struct leaf *));
+    s->wanted[s->n_wanted++] = leaf;
+}
+
+static void on_dropped(void *arg, struct leaf *leaf)
+{
+    struct sim *s = arg;
+    for (size_t i = 0; i < s->n_commands; i++)
+        if (leaf->state == LEAF_LAUNCHED && s->commands[i].attempt == leaf->attempt) {
+            /* A command ends some time after its signal. */
+            s->commands[i].killed = true;
+            if (s->commands[i].due_us > s->now_us + 250000)
+                s->commands[i].due_us = s->now_us + 250000;
+        }
+    for (size_t i = 0; i < s->n_wanted; i++)
+        if (s->wanted[i] == leaf) {
+            memmove(&s->wanted[i], &s->wanted[i + 1],
+                    (s->n_wanted - i - 1) * sizeof(struct leaf *));
+            s->n_wanted--;
+            return;
+        }
+}
+
+static void on_printed(void *arg, uint64_t job, uint64_t seq, const char *text, size_t len)
+{
+    (void)arg;
+    (void)job;
+    (void)seq;
+    fwrite(text, 1, len, stdout);
+    putchar('\n');
+}
+
+static void on_ended(void *arg, uint64_t job, enum job_end how, struct value *value,
+                     struct value *error)
+{
+    static const char *const names[] = {"succeeded", "failed", "cancelled", "lost"};
+    struct sim *s = arg;
+    (void)job;
+    buf_printf(&s->result, "=> {\"state\": \"%s\", \"%s\": ", names[how],
+               error ? "error" : "value");
+    value_write(&s->result, error ? error : value, JSON_STYLE_SPACED);
+    buf_addch(&s->result, '}');
+    s->over = true;
+}
+
+static void on_diagnostic(void *arg, uint64_t job, const char *text)
+{
+    (void)job;
+    if (((struct sim *)arg)->diagnostics)
+        printf("! %s\n", text);
+}
+
+static const struct runtime_effects effects = {
+    .leaf_wanted = on_wanted,
+    .leaf_dropped = on_dropped,
+    .printed = on_printed,
+    .job_ended = on_ended,
+    .diagnostic = on_diagnostic,
+};
+
+/* ---- rows ---- */
+
+static struct row *find(struct sim *s, uint32_t id)
+{
+    size_t low = 0, high = s->n_rows;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (s->rows[mid].id < id)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    if (low < s->n_rows && s->rows[low].id == id)
+        return &s->rows[low];
+    s->rows = xgrow(s->rows, &s->rows_cap, s->n_rows + 1, sizeof *s->rows);
+    memmove(&s->rows[low + 1], &s->rows[low], (s->n_rows - low) * sizeof *s->rows);
+    s->n_rows++;
+    s->rows[low] = (struct row){.id = id};
+    return &s->rows[low];
+}
+
+static void replace(char **to, size_t *to_len, const char *from, size_t len)
+{
+    free(*to);
+    *to = xmemdup(len ? from : "", len ? len : 1);
+    *to_len = len;
+}
+
+static void sink_task(void *arg, const struct task_row *row)
+{
+    struct sim *s = arg;
+    struct row *r = find(s, row->id);
+    r->parent = row->parent;
+    r->created_us = row->created_us;
+    replace(&r->frame, &r->frame_len, row->frame, row->frame_len);
+    s->row_bytes += row->frame_len;
+    s->writes++;
+}
+
+static void sink_end(void *arg, const struct task_end_row *row)
+{
+    struct sim *s = arg;
+    struct row *r = find(s, row->task);
+    if (r->end_seq)
+        fprintf(stderr, "run_case: task %u ended twice\n", row->task);
+    r->end_seq = row->seq;
+    r->finished_us = row->finished_us;
+    replace(&r->result, &r->result_len, row->result, row->result_len);
+    s->row_bytes += row->result_len;
+    s->writes++;
+}
+
+static void sink_job(void *arg, uint64_t job, const char *state, size_t len)
+{
+    struct sim *s = arg;
+    (void)job;
+    buf_clear(&s->state);
+    buf_add(&s->state, state, len);
+    s->row_bytes += len;
+    s->writes++;
+}
+
+static const struct runtime_sink sink = {sink_task, sink_end, sink_job};
+
+static int by_end(const void *a, const void *b)
+{
+    const struct row *x = *(struct row *const *)a, *y = *(struct row *const *)b;
+    return x->end_seq < y->end_seq ? -1 : x->end_seq > y->end_seq;
+}
+
+static bool load_rows(struct sim *s, struct job_loader *l, struct err *err)
+{
+    struct row **ends = xmalloc((s->n_rows + 1) * sizeof *ends);
+    size_t n = 0;
+    bool ok = true;
+    for (size_t i = 0; ok && i < s->n_rows; i++) {
+        struct row *r = &s->rows[i];
+        struct task_row row = {.job = JOB,
+                               .id = r->id,
+                               .parent = r->parent,
+                               .created_us = r->created_us,
+                               .frame = r->frame,
+                               .frame_len = r->frame_len};
+        if (r->end_seq)
+            ends[n++] = r;
+        ok = runtime_load_task(l, &row, err);
+    }
+    qsort(ends, n, sizeof *ends, by_end);
+    for (size_t i = 0; ok && i < n; i++) {
+        struct task_end_row row = {.job = JOB,
+                                   .seq = ends[i]->end_seq,
+                                   .task = ends[i]->id,
+                                   .finished_us = ends[i]->finished_us,
+                                   .result = ends[i]->result,
+                                   .result_len = ends[i]->result_len};
+        ok = runtime_load_end(l, &row, err);
+    }
+    free(ends);
+    return ok;
+}
+
+static void reload(struct sim *s)
+{
+    struct err err = {0};
+    runtime_free(s->rt);
+    s->rt = runtime_new(&effects, s);
+    s->n_wanted = 0;
+    struct job_loader *l = runtime_load_begin(s->rt, JOB, s->program, s->state.data, s->state.len);
+    bool ok = load_rows(s, l, &err);
+    if (!ok || !runtime_load_finish(l, &err)) {
+        fprintf(stderr, "run_case: %s\n", err.text);
+        exit(2);
+    }
+}
+
+/* ---- commands ---- */
+
+static char *command_text(const struct leaf *leaf)
+{
+    struct buf text = {0};
+    size_t n = value_count(leaf->spec.argv);
+    bool shell = n > 2 && strcmp(value_get_string(value_item(leaf->spec.argv, 1), NULL), "-c") == 0;
+    for (size_t i = shell ? 2 : 0; i < n; i++) {
+        if (shell && i == 3)
+            continue;
+        if (text.len)
+            buf_addch(&text, ' ');
+        value_write_text(&text, value_item(leaf->spec.argv, i));
+    }
+    buf_addstr(&text, "");
+    return buf_steal(&text);
+}
+
+static void launch(struct sim *s, struct leaf *leaf)
+{
+    char *text = command_text(leaf);
+    double seconds = 0;
+    char *sleep = strstr(text, "sleep ");
+    if (sleep)
+        seconds = strtod(sleep + 6, NULL);
+    s->commands = xgrow(s->commands, &s->commands_cap, s->n_commands + 1, sizeof *s->commands);
+    s->commands[s->n_commands++] = (struct command){
+        .attempt = ++s->attempts, .due_us = s->now_us + (int64_t)(seconds * 1e6), .text = text};
+    runtime_leaf_launched(s->rt, leaf, s->attempts, s->now_us);
+}
+
+static struct leaf_outcome outcome_of(const struct command *c)
+{
+    struct leaf_outcome o = {.how = LEAF_EXITED, .duration_s = 0.5};
+    const char *t = c->text, *echo = strstr(t, "echo ");
+    if (c->killed)
+        return (struct leaf_outcome){.how = LEAF_SIGNALED, .status = 15};
+    if (strncmp(t, "false", 5) == 0)
+        o.status = 1;
+    else if (strncmp(t, "exit ", 5) == 0)
+        o.status = atoi(t + 5);
+    else if (strncmp(t, "kill", 4) == 0)
+        o = (struct leaf_outcome){.how = LEAF_SIGNALED, .status = 9};
+    else if (strncmp(t, "lost", 4) == 0)
+        o = (struct leaf_outcome){.how = LEAF_LOST, .text = "the machine was restarted"};
+    else if (strncmp(t, "nope", 4) == 0)
+        o = (struct leaf_outcome){
+            .how = LEAF_NOT_STARTED, .status = 127, .text = "No such file or directory"};
+    else if (strncmp(t, "flaky", 5) == 0)
+        o.status = c->attempt < 3;
+    else if (strncmp(t, "sha256sum ", 10) == 0)
+        o.status = strstr(t, "no such") != NULL;
+    else if (echo) {
+        o.out = echo + 5;
+        o.out_len = strlen(o.out);
+    }
+    return o;
+}
+
+static void end_command(struct sim *s, size_t i)
+{
+    struct command c = s->commands[i];
+    struct leaf_outcome o = outcome_of(&c);
+    struct leaf *leaf = runtime_leaf_find(s->rt, c.attempt);
+    memmove(&s->commands[i], &s->commands[i + 1], (s->n_commands - i - 1) * sizeof *s->commands);
+    s->n_commands--;
+    if (!leaf) {
+        fprintf(stderr, "run_case: attempt %d is not known\n", (int)c.attempt);
+        exit(2);
+    }
+    runtime_leaf_ended(s->rt, leaf, &o);
+    free(c.text);
+}
+
+/* True when something happened. */
+static bool step_commands(struct sim *s)
+{
+    bool some = false;
+    while (s->n_wanted > 0 && s->n_commands < s->slots) {
+        struct leaf *leaf = s->wanted[0];
+        memmove(&s->wanted[0], &s->wanted[1], --s->n_wanted * sizeof(struct leaf *));
+        launch(s, leaf);
+        some = true;
+    }
+    for (size_t i = 0; i < s->n_commands;) {
+        if (s->commands[i].due_us > s->now_us) {
+            i++;
+            continue;
+        }
+        end_command(s, i);
+        some = true;
+    }
+    return some;
+}
+
+static int64_t next_us(const struct sim *s)
+{
+    int64_t next = runtime_next_us(s->rt);
+    for (size_t i = 0; i < s->n_commands; i++)
+        if (s->commands[i].due_us < next)
+            next = s->commands[i].due_us;
+    return next;
+}
+
+static void run(struct sim *s, bool again, unsigned budget)
+{
+    for (;;) {
+        bool work = runtime_tick(s->rt, s->now_us, budget);
+        runtime_collect(s->rt, &sink, s);
+        if (s->over)
+            return;
+        if (again)
+            reload(s);
+        if (work || step_commands(s)) {
+            if (again && !work) {
+                runtime_collect(s->rt, &sink, s);
+                reload(s);
+            }
+            continue;
+        }
+        int64_t next = next_us(s);
+        if (next == INT64_MAX) {
+            fprintf(stderr, "run_case: nothing happens any more\n");
+            exit(2);
+        }
+        if (next > s->now_us)
+            s->now_us = next;
+    }
+}
+
+static struct program *parse(const char *path)
+{
+    struct buf text = {0};
+    FILE *f = fopen(path, "rb");
+    if (!f) {
+        fprintf(stderr, "run_case: %s: %s\n", path, strerror(errno));
+        exit(2);
+    }
+    for (size_t n; (n = fread(buf_reserve(&text, 65536), 1, 65536, f)) > 0;)
+        text.len += n;
+    fclose(f);
+    struct mistakes errors = {0}, warnings = {0};
+    struct program *p =
+        program_parse(text.data, text.len, 200, runtime_kinds(), &errors, &warnings);
+    for (size_t i = 0; i < errors.n; i++)
+        printf("%s: %s%s%s\n", errors.all[i].pointer, errors.all[i].message,
+               errors.all[i].hint ? "; " : "", errors.all[i].hint ? errors.all[i].hint : "");
+    mistakes_release(&errors);
+    mistakes_release(&warnings);
+    buf_release(&text);
+    return p;
+}
+
+static void release(struct sim *s)
+{
+    for (size_t i = 0; i < s->n_rows; i++) {
+        free(s->rows[i].frame);
+        free(s->rows[i].result);
+    }
+    for (size_t i = 0; i < s->n_commands; i++)
+        free(s->commands[i].text);
+    free(s->rows);
+    free(s->wanted);
+    free(s->commands);
+    buf_release(&s->state);
+    buf_release(&s->result);
+    program_unref(s->program);
+}
+
+int main(int argc, char **argv)
+{
+    struct sim s = {.slots = 1000, .now_us = 1000000};
+    bool again = false, stats = false;
+    unsigned budget = 100000;
+    const char *path = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--reload") == 0)
+            again = true;
+        else if (strcmp(argv[i], "--diagnostics") == 0)
+            s.diagnostics = true;
+        else if (strcmp(argv[i], "--stats") == 0)
+            stats = true;
+        else if (strcmp(argv[i], "--slots") == 0 && i + 1 < argc)
+            s.slots = (size_t)atoi(argv[++i]);
+        else if (strcmp(argv[i], "--budget") == 0 && i + 1 < argc)
+            budget = (unsigned)atoi(argv[++i]);
+        else
+            path = argv[i];
+    }
+    if (!path || !(s.program = parse(path)))
+        return 1;
+    s.rt = runtime_new(&effects, &s);
+    runtime_start(s.rt, JOB, s.program, s.now_us);
+    if (again) {
+        runtime_collect(s.rt, &sink, &s);
+        reload(&s);
+    }
+    run(&s, again, budget);
+    printf("%s\n", buf_cstr(&s.result));
+    if (stats)
+        fprintf(stderr,
+                "%.3f s of CPU, %zu rows, %llu written, %llu bytes, %.6f s of virtual time\n",
+                (double)clock() / CLOCKS_PER_SEC, s.n_rows, (unsigned long long)s.writes,
+                (unsigned long long)s.row_bytes, (double)(s.now_us - 1000000) / 1e6);
+    runtime_free(s.rt);
+    release(&s);
+    return 0;
+}
