@@ -46,12 +46,12 @@ static json_t *start(struct conn *conn, struct cli *c, const struct options *o, 
 /* What the command's own output does not tell. */
 static void say_end(struct cli *c, const json_t *job)
 {
-    const json_t *error = json_object_get(job, "error"), *data = json_object_get(error, "data");
+    const json_t *error = json_object_get(job, "error");
     const char *type = get_text(error, "type");
     int status = outcome_status(job);
     struct buf line = {0};
 
-    if (strcmp(type, "CommandError") == 0 && get_int(data, "signal") == 0 && status < 126)
+    if (strcmp(type, "CommandError") == 0 && status < 126)
         return; /* it ended with a status: as silent as in a shell */
     if (json_is_object(error))
         outcome_put_error(&c->err, &line, error, 0);

@@ -7,29 +7,24 @@
 #include <unistd.h>
 
 #include "client/interrupt.h"
+#include "client/leave.h"
 #include "client/words.h"
 #include "proto/errors.h"
 #include "proto/mem.h"
 
-#define PATIENCE_S       120
-#define SECOND_CTRL_C_MS 2000
-
-/* What one stream has shown, so that after a reconnect it goes on behind that. */
-struct seen {
-    json_t *written; /* "task attempt stream" → bytes shown so far, over all connections */
-    json_t *arrived; /* the same → bytes that this connection brought */
-};
+#define PATIENCE_S 120
 
 struct state {
     struct follow *f;
-    struct seen seen;
-    uint64_t follow_ids[2], wait_id, cancel_id;
+    /* "task attempt stream" → bytes shown so far, and → bytes that each subscription has brought:
+     * a new one begins at the start, what was shown is skipped. */
+    json_t *shown, *arrived[2];
+    uint64_t follow_ids[2], wait_id;
     const char *subscribed[2]; /* streams of follow_ids; NULL: none */
     bool open[2];
     json_t *subscriptions[2];
     bool said_gone;
-    unsigned interrupts; /* dealt with */
-    bool leaving;        /* the first Ctrl-C was said; a second may come */
+    struct leave leave;
 };
 
 void follow_write(int fd, const char *data, size_t len)
@@ -56,20 +51,24 @@ static json_t *follow_params(const struct follow *f, const char *stream)
     return params;
 }
 
+static void subscribe_one(struct state *s, size_t i)
+{
+    json_decref(s->subscriptions[i]);
+    s->subscriptions[i] = NULL;
+    s->follow_ids[i] = 0;
+    json_object_clear(s->arrived[i]);
+    s->open[i] = s->subscribed[i] != NULL;
+    if (s->open[i])
+        s->follow_ids[i] =
+            conn_send(s->f->conn, "log.follow", follow_params(s->f, s->subscribed[i]));
+}
+
 static void subscribe(struct state *s)
 {
     struct follow *f = s->f;
 
-    for (size_t i = 0; i < 2; i++) {
-        s->follow_ids[i] = 0;
-        json_decref(s->subscriptions[i]);
-        s->subscriptions[i] = NULL;
-        if (s->subscribed[i] == NULL)
-            continue;
-        s->follow_ids[i] = conn_send(f->conn, "log.follow", follow_params(f, s->subscribed[i]));
-        s->open[i] = true;
-    }
-    json_object_clear(s->seen.arrived);
+    for (size_t i = 0; i < 2; i++)
+        subscribe_one(s, i);
     s->wait_id = 0;
     if (f->wait && f->ended == NULL)
         s->wait_id =
@@ -82,7 +81,7 @@ static json_int_t counter(const json_t *counts, const char *key)
 }
 
 /* Shows one chunk, but for what an earlier connection has shown. */
-static void show(struct state *s, const json_t *params)
+static void show(struct state *s, json_t *arrived, const json_t *params)
 {
     struct buf data = {0};
     const json_t *v = json_object_get(params, "data");
@@ -96,12 +95,12 @@ static void show(struct state *s, const json_t *params)
     cleanup_free char *key =
         xasprintf("%s %lld %s", task != NULL ? task : "",
                   (long long)json_integer_value(json_object_get(params, "attempt")), stream);
-    json_int_t had = counter(s->seen.written, key), at = counter(s->seen.arrived, key);
+    json_int_t had = counter(s->shown, key), at = counter(arrived, key);
     json_int_t end = at + (json_int_t)data.len;
-    json_object_set_new(s->seen.arrived, key, json_integer(end));
+    json_object_set_new(arrived, key, json_integer(end));
     if (end > had) {
         size_t skip = had > at ? (size_t)(had - at) : 0;
-        json_object_set_new(s->seen.written, key, json_integer(end));
+        json_object_set_new(s->shown, key, json_integer(end));
         bool err = strcmp(stream, "stderr") == 0 && !s->f->merge;
         follow_write(err ? STDERR_FILENO : STDOUT_FILENO, data.data + skip, data.len - skip);
     }
@@ -112,12 +111,16 @@ static void on_log(struct state *s, const json_t *params)
 {
     const json_t *subscription = json_object_get(params, "subscription");
 
-    show(s, params);
-    if (!json_is_true(json_object_get(params, "eof")))
-        return;
     for (size_t i = 0; i < 2; i++) {
-        if (s->subscriptions[i] != NULL && json_equal(s->subscriptions[i], subscription))
+        if (s->subscriptions[i] == NULL || !json_equal(s->subscriptions[i], subscription))
+            continue;
+        show(s, s->arrived[i], params);
+        if (json_is_true(json_object_get(params, "eof")))
             s->open[i] = false;
+        /* We were too slow for it. */
+        if (json_is_true(json_object_get(params, "lost")))
+            subscribe_one(s, i);
+        return;
     }
 }
 
@@ -127,7 +130,7 @@ static bool on_reply(struct state *s, json_t *message, struct err *err)
     struct err refused = {0};
     json_t *result = conn_result(s->f->conn, message, &refused);
 
-    if (id == s->cancel_id && id != 0)
+    if (id == s->leave.cancel_id && id != 0)
         return true; /* it has ended by itself: job.wait tells */
     if (result == NULL) {
         *err = refused;
@@ -142,26 +145,6 @@ static bool on_reply(struct state *s, json_t *message, struct err *err)
     return true;
 }
 
-static void on_interrupt(struct state *s)
-{
-    struct follow *f = s->f;
-    long long job = (long long)f->job;
-
-    s->interrupts++;
-    if (s->interrupts == 1) {
-        s->leaving = true;
-        cli_problem(
-            f->conn->cli,
-            "job %lld goes on; `coro log -f %lld` shows it again, `coro cancel %lld` ends it "
-            "(Ctrl-C once more now cancels it)",
-            job, job, job);
-    } else if (s->interrupts == 2) {
-        s->leaving = false;
-        cli_problem(f->conn->cli, "cancelling job %lld", job);
-        s->cancel_id = conn_send(f->conn, "job.cancel", json_pack("{s:[I]}", "ids", f->job));
-    }
-}
-
 /* The daemon is gone: waits for it and goes on. */
 static bool come_back(struct state *s, struct err *err)
 {
@@ -173,7 +156,7 @@ static bool come_back(struct state *s, struct err *err)
     s->said_gone = true;
     if (!conn_reopen(f->conn, PATIENCE_S, err))
         return false;
-    s->cancel_id = 0;
+    s->leave.cancel_id = 0;
     subscribe(s);
     return true;
 }
@@ -189,20 +172,17 @@ static int pump(struct state *s, struct err *err)
 
     while (!over(s)) {
         json_t *message = NULL;
-        int timeout_ms = s->leaving ? SECOND_CTRL_C_MS : -1;
-        switch (conn_next(f->conn, timeout_ms, &message, err)) {
+        switch (conn_next(f->conn, leave_timeout_ms(&s->leave), &message, err)) {
         case CONN_TIMEOUT:
             return EXIT_INTERRUPT;
         case CONN_GONE:
-            if (s->leaving)
+            if (s->leave.leaving)
                 return EXIT_INTERRUPT;
             if (!come_back(s, err))
                 return EXIT_COROD;
             break;
         case CONN_INTERRUPTED:
-            while (s->interrupts < interrupt_count() && s->interrupts < 3)
-                on_interrupt(s);
-            if (s->interrupts > 2 || !f->detach)
+            if (!f->detach || leave_interrupted(&s->leave, f->conn, f->job))
                 return EXIT_INTERRUPT;
             break;
         case CONN_MESSAGE:
@@ -221,17 +201,20 @@ static int pump(struct state *s, struct err *err)
 
 int follow_run(struct follow *f, struct err *err)
 {
-    struct state s = {.f = f, .seen = {json_object(), json_object()}};
+    struct state s = {.f = f, .shown = json_object()};
 
     s.subscribed[0] = f->streams;
     s.subscribed[1] = f->prints ? "output" : NULL;
     if (f->detach)
         interrupt_catch();
+    for (size_t i = 0; i < 2; i++)
+        s.arrived[i] = json_object();
     subscribe(&s);
     int status = pump(&s, err);
-    json_decref(s.seen.written);
-    json_decref(s.seen.arrived);
-    for (size_t i = 0; i < 2; i++)
+    json_decref(s.shown);
+    for (size_t i = 0; i < 2; i++) {
+        json_decref(s.arrived[i]);
         json_decref(s.subscriptions[i]);
+    }
     return status;
 }

@@ -35,6 +35,10 @@ int outcome_status(const json_t *job)
 {
     const char *state = text_of(job, "state");
 
+    const json_t *exit = json_object_get(job, "exit");
+
+    if (json_is_integer(exit)) /* the daemon says it of a job that has ended */
+        return (int)json_integer_value(exit) & 255;
     if (strcmp(state, "succeeded") == 0)
         return EXIT_OK;
     if (strcmp(state, "cancelled") == 0)

@@ -48,6 +48,8 @@ static bool unbase64(const char *s, size_t len, struct buf *out)
 
 json_t *word_plain(const char *s, size_t len)
 {
+    if (len == 0)
+        return json_string("");
     return text_is_utf8(s, len) ? json_stringn(s, len) : base64(s, len);
 }
 
