@@ -61,14 +61,16 @@ static bool write_record(int fd, const struct iovec *v, int n)
 /* Acts out a writer that is killed, or a disk that fills up, in the middle of a record. */
 static bool torn(const struct journal_pen *pen, enum journal_type type, struct iovec *v)
 {
-    enum errinj_point kill_point = type == JOURNAL_START ? ERRINJ_EXEC_TORN_S
-                                   : type == JOURNAL_PID ? ERRINJ_EXEC_TORN_P
-                                                         : ERRINJ_EXEC_TORN_E;
-    if (!errinj(kill_point))
+    bool dies = errinj(type == JOURNAL_START ? ERRINJ_EXEC_TORN_S
+                       : type == JOURNAL_PID ? ERRINJ_EXEC_TORN_P
+                                             : ERRINJ_EXEC_TORN_E);
+    if (!dies && !errinj(type == JOURNAL_START ? ERRINJ_EXEC_FULL_S
+                         : type == JOURNAL_PID ? ERRINJ_EXEC_FULL_P
+                                               : ERRINJ_EXEC_FULL_E))
         return false;
     v[1].iov_len /= 2;
     write_record(pen->fd, v, 2);
-    if (!errinj(ERRINJ_EXEC_TORN_THEN_FULL))
+    if (dies)
         kill(getpid(), SIGKILL);
     errno = ENOSPC;
     return true;

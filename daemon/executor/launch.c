@@ -53,7 +53,7 @@ static void give_up(enum launch_stage stage)
 static void set_limit(unsigned resource, uint64_t soft, uint64_t hard)
 {
     struct rlimit r = {.rlim_cur = soft, .rlim_max = hard};
-    if (setrlimit((int)resource, &r) < 0)
+    if (setrlimit((enum __rlimit_resource)resource, &r) < 0)
         give_up(LAUNCH_LIMIT);
 }
 

@@ -102,7 +102,8 @@ static void on_record(void *arg, struct segment *s, const struct journal_record 
             a = add(l, r->number, s);
         if (a && a->segment == s) {
             a->end_offset = r->offset;
-            a->state = ATTEMPT_ENDED;
+            if (l->loading) /* later it is verdict.c that decides, and tells */
+                a->state = ATTEMPT_ENDED;
         }
     }
 }

@@ -176,7 +176,7 @@ void verdict_check(struct verdict *v, struct attempt *a)
     }
     int locked = ledger_is_locked(v->ledger, a->number);
     bool known = ledger_refresh(v->ledger, a);
-    if (a->state == ATTEMPT_ENDED && locked == 0) {
+    if (a->end_offset) {
         decide(v, a, ATTEMPT_ENDED);
     } else if (locked == 0 && known) {
         lose(v, a);
@@ -185,8 +185,6 @@ void verdict_check(struct verdict *v, struct attempt *a)
         send_wanted_stop(v, a);
     } else {
         /* Its P is on its way, or its monitor is just dying, or the disk fails. */
-        if (a->state == ATTEMPT_ENDED)
-            a->state = ATTEMPT_RUNNING;
         check_again(v, a, AGAIN_US);
     }
 }

@@ -60,9 +60,9 @@ WINDOWS = {
     "EXEC_BEFORE_REPORT": ("monitor", EXITED, 1),
     "EXEC_AFTER_REPORT": ("monitor", EXITED, 1),
     # Nobody dies: it cannot be done at first.
-    "EXEC_TORN_S:fail,EXEC_TORN_THEN_FULL:fail": ("nobody", EXITED, 1),
-    "EXEC_TORN_P:fail,EXEC_TORN_THEN_FULL:fail": ("nobody", EXITED, 1),
-    "EXEC_TORN_E:fail,EXEC_TORN_THEN_FULL:fail": ("nobody", EXITED, 1),
+    "EXEC_FULL_S:fail": ("nobody", EXITED, 1),
+    "EXEC_FULL_P:fail": ("nobody", EXITED, 1),
+    "EXEC_FULL_E:fail": ("nobody", EXITED, 1),
     "EXEC_FORK:fail": ("nobody", EXITED, 1),
 }
 
@@ -71,7 +71,7 @@ def window(errinj, who, outcome, how_often):
     def run(x):
         if not has_errinj():
             raise Skip("built without fault points")
-        x.start(errinj=errinj, once="THEN_FULL" not in errinj)
+        x.start(errinj=errinj)
         c = x.connect()
         c.start(1, counting(x))
         if who == "executor":

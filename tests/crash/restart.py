@@ -76,19 +76,34 @@ def parents():
     return found
 
 
-def executors(d):
-    """(the executor's pid, its monitors' pids)."""
-    mark = os.path.join(d.state, "exec").encode()
+def listener_inode(path):
+    with open("/proc/net/unix", encoding="ascii", errors="replace") as f:
+        for line in f:
+            words = line.split()
+            if words[-1] == path and words[3] == "00010000":  # accepts connections
+                return words[6]
+    return None
 
+
+def holds(pid, target):
+    try:
+        folder = "/proc/%d/fd" % pid
+        return any(os.readlink(os.path.join(folder, fd)) == target for fd in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def executor_of(d):
     def found():
-        all_ = parents()
-        ours = {pid for pid, (_, line) in all_.items() if b"corod-exec" in line and mark in line}
-        monitors = {pid for pid in ours if all_[pid][0] in ours}
-        # Monitors of an executor that was killed are nobody's.
-        heads = [pid for pid in ours - monitors if any(all_[m][0] == pid for m in monitors)]
-        return (heads[0], sorted(monitors)) if len(heads) == 1 else None
+        inode = listener_inode(d.exec_socket)
+        return inode and next((p for p in parents() if holds(p, "socket:[%s]" % inode)), None)
 
-    return wait_until(found, "one executor")
+    return wait_until(found, "an executor")
+
+
+def monitors_of(executor):
+    return sorted(pid for pid, (parent, line) in parents().items()
+                  if parent == executor and b"corod-exec" in line)
 
 
 def kill_daemon(d):
@@ -128,7 +143,7 @@ def upgrade_daemon(d):
 
 
 def kill_executor(d):
-    executor, _ = executors(d)
+    executor = executor_of(d)
     os.kill(executor, signal.SIGKILL)
     wait_until(lambda: not os.path.exists("/proc/%d" % executor) or "\nState:\tZ" in open(
         "/proc/%d/status" % executor, encoding="ascii").read(), "its death")
@@ -166,7 +181,7 @@ def test_killed_monitor_loses_its_one_command():
     with Daemon() as d:
         load = Load(d, return_exceptions=True)
         load.wait_running()
-        _, monitors = executors(d)
+        monitors = monitors_of(executor_of(d))
         check(len(monitors) >= COMMANDS, "%d monitors" % len(monitors))
         os.kill(monitors[7], signal.SIGKILL)
         load.open_gate()
@@ -185,7 +200,7 @@ def test_cancel_while_the_daemon_is_away():
     with Daemon() as d:
         load = Load(d)
         load.wait_running()
-        executor, _ = executors(d)
+        executor = executor_of(d)
         os.kill(executor, signal.SIGSTOP)
         try:
             with d.client() as c:
