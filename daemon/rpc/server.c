@@ -113,8 +113,9 @@ bool server_flush(struct server *s)
     while (list) {
         struct session *session = list;
         list = session->next_touched;
-        session->touched = false;
+        /* It counts as touched meanwhile, so that it is on no list when it is freed. */
         bool more = session_flush(session);
+        session->touched = false;
         if (session->dead)
             session_free(session);
         else if (more)

@@ -186,7 +186,10 @@ class Client:
 class Daemon:
     """A personal corod in a directory of its own (removed at the end unless $KEEP)."""
 
+    all = []
+
     def __init__(self, directory=None, config="", args=(), env=None):
+        Daemon.all.append(self)
         self.own = directory is None
         # Short: a socket's path has at most 107 bytes.
         self.directory = directory or tempfile.mkdtemp(prefix="corod-")
@@ -230,6 +233,12 @@ class Daemon:
 
     def client(self, **options):
         return Client(self.socket, **options)
+
+    def died(self):
+        """How it ended although nobody ended it, with the end of its log; "" when it runs."""
+        if not self.process or self.process.poll() is None:
+            return ""
+        return "corod ended with %d\n%s\n" % (self.process.poll(), self.log()[-8000:])
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as f:
@@ -328,6 +337,10 @@ def test(function, *args, name=None):
     except Exception:
         failed += 1
         print("FAILED %s\n%s" % (name, traceback.format_exc()), flush=True)
+        for daemon in Daemon.all:
+            if daemon.died():  # the tests that follow have a chance
+                print(daemon.died(), flush=True)
+                daemon.start()
     else:
         passed += 1
         print("ok %s (%.2f s)" % (name, time.monotonic() - began), flush=True)
