@@ -45,6 +45,7 @@ struct follow {
     struct follow_read *reading; /* the read of the store that is under way */
     bool scan;                   /* there may be attempts or lines behind `scanned` */
     bool held_back;
+    bool more;  /* there is more to read in files, at once */
     bool check; /* attempts may have ended */
     bool over;  /* the job or the task has ended: nothing new begins */
 };
@@ -168,7 +169,7 @@ static bool send_piece(struct follow *f, struct piece *p)
 static bool send_grown(struct follow *f)
 {
     struct piece *p = LIST_FIRST(&f->pieces), *next;
-    bool more = false;
+    f->more = false;
     for (; p; p = next) {
         next = LIST_NEXT(p, link);
         if (p->grown) {
@@ -180,9 +181,9 @@ static bool send_grown(struct follow *f)
         if (p->ended && !p->grown)
             piece_free(f, p);
         else
-            more = more || p->grown;
+            f->more = f->more || p->grown;
     }
-    if (more)
+    if (f->more)
         step_soon(f);
     return true;
 }
@@ -365,7 +366,7 @@ static void step(struct follow *f)
     } else if (f->over && LIST_EMPTY(&f->pieces)) {
         if (subscription_notify(f->subscription, eof, sizeof eof - 1))
             subscription_free(f->subscription);
-    } else if (f->over) {
+    } else if (f->over && !f->more) {
         /* The job did not wait for a command's end, so no event may tell of it. */
         f->check = true;
         alarm_start(f->alarm, 1000000);
