@@ -233,11 +233,13 @@ void job_run(struct job *job, unsigned *budget)
     struct ready *r = &job->ready;
     while (job->phase != PHASE_OVER && *budget > 0) {
         if (job->running) {
+            task_touch(job->running);
             if (!task_go(job->running, budget))
                 return;
             job->running = NULL;
         } else if (r->n > 0 && r->ring[r->head].seq < r->tick_end) {
             --*budget;
+            job_touch(job); /* how far the queue has come */
             job_dispatch(job, ready_take(r));
         } else if (!next_tick(job)) {
             return;
