@@ -255,8 +255,9 @@ static void release(struct executor *e)
 {
     server_close(&e->server);
     executor_drop_deferred(e);
-    verdict_release(&e->verdict);
+    pool_release(&e->pool);
     ledger_close(&e->ledger);
+    verdict_release(&e->verdict);
     policy_release(&e->policy);
     user_cache_free(e->users);
     close_fd(e->pool.setup.null_fd);

@@ -247,6 +247,8 @@ void ledger_close(struct ledger *l)
     for (size_t i = 0; i < l->n_buckets; i++) {
         for (struct attempt *a = l->buckets[i], *next; a; a = next) {
             next = a->next;
+            if (l->on_forget)
+                l->on_forget(l->arg, a);
             free(a);
         }
     }

@@ -55,6 +55,35 @@ static void close_sock(struct worker *w)
     w->sock.fd = close_fd(w->sock.fd);
 }
 
+static void link_worker(struct pool *p, struct worker *w)
+{
+    w->next = p->all;
+    w->prev = &p->all;
+    if (w->next)
+        w->next->prev = &w->next;
+    p->all = w;
+}
+
+/* Its process goes on, or is dead. */
+static void free_worker(struct worker *w)
+{
+    close_sock(w);
+    reactor_remove(w->pool->reactor, &w->death);
+    close_fd(w->pidfd);
+    *w->prev = w->next;
+    if (w->next)
+        w->next->prev = w->prev;
+    free(w);
+}
+
+void pool_release(struct pool *p)
+{
+    while (p->all)
+        free_worker(p->all);
+    p->idle = NULL;
+    p->n_idle = 0;
+}
+
 static void take_from_idle(struct pool *p, struct worker *w)
 {
     for (struct worker **at = &p->idle; *at; at = &(*at)->next_idle) {
@@ -140,15 +169,12 @@ static void on_death(void *arg, uint32_t events)
     while (w->sock.fd >= 0 && take_report(w))
         ;
     take_from_idle(p, w);
-    close_sock(w);
-    reactor_remove(p->reactor, &w->death);
-    close_fd(w->pidfd);
     waitpid(w->pid, NULL, WNOHANG);
     struct attempt *a = w->attempt;
     if (a)
         a->monitor = NULL;
     cgroup_remove(p->setup.cgroup_dirfd, w->pid);
-    free(w);
+    free_worker(w);
     if (a)
         p->events.on_death(p->arg, a);
 }
@@ -175,12 +201,11 @@ static struct worker *spawn(struct pool *p)
     *w = (struct worker){.pool = p, .pid = pid, .pidfd = pidfd_open(pid, 0)};
     w->sock = (struct watch){steal_fd(&mine), on_sock, w};
     w->death = (struct watch){w->pidfd, on_death, w};
+    link_worker(p, w);
     if (w->pidfd < 0 || !reactor_add(p->reactor, &w->sock, EPOLLIN) ||
         !reactor_add(p->reactor, &w->death, EPOLLIN)) {
         int e = errno;
-        close_sock(w);
-        close_fd(w->pidfd);
-        free(w);
+        free_worker(w);
         errno = e;
         return NULL;
     }

@@ -24,8 +24,9 @@ struct worker {
     struct attempt *attempt;  /* NULL: idle or going */
     unsigned segment_id;      /* whose descriptor it has, 0: none */
     int64_t idle_since_us;
-    struct worker *next_idle; /* a stack, the latest first */
-    bool going;               /* it retires */
+    struct worker *next_idle;    /* a stack, the latest first */
+    struct worker *next, **prev; /* of all */
+    bool going;                  /* it retires */
 };
 
 struct pool_events {
@@ -40,12 +41,14 @@ struct pool_events {
 struct pool {
     struct reactor *reactor;
     struct monitor_setup setup; /* sock is each one's own */
-    struct worker *idle;
+    struct worker *all, *idle;
     size_t n_idle;
     struct pool_events events;
     void *arg;
 };
 
+/* Lets all monitors go on alone. */
+void pool_release(struct pool *p);
 /* An idle monitor, or a new one; NULL with errno when none can be made now. */
 struct worker *pool_take(struct pool *p);
 /* Gives back what pool_take() gave and was not used. */

@@ -143,7 +143,7 @@ class Executor:
         self.process = None
 
     def start(self, errinj=None, once=True, env=None):
-        environ = {"PATH": os.environ["PATH"], "LSAN_OPTIONS": "detect_leaks=0", **(env or {})}
+        environ = {"PATH": os.environ["PATH"], **(env or {})}
         if errinj:
             environ["COROD_ERRINJ"] = errinj
             if once:
