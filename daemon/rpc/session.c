@@ -248,7 +248,7 @@ bool session_flush(struct session *s)
         return false;
     bool ended = s->closing || (s->eof && !s->more);
     if (ended && s->in_flight == 0 && session_unsent(s) == 0 &&
-        (s->closing || LIST_EMPTY(&s->subscriptions))) {
+        (s->closing || !subscriptions_have_end(s))) {
         session_drop(s);
         return false;
     }

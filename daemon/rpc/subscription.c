@@ -29,6 +29,15 @@ void subscription_free(struct subscription *s)
     free(s);
 }
 
+bool subscriptions_have_end(const struct session *session)
+{
+    const struct subscription *s;
+    LIST_FOREACH (s, &session->subscriptions, link)
+        if (s->follow)
+            return true;
+    return false;
+}
+
 void subscriptions_drop(struct session *session)
 {
     struct subscription *s;

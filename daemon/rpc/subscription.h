@@ -21,6 +21,8 @@ struct subscription {
 
 struct subscription *subscription_new(struct session *s);
 void subscription_free(struct subscription *s);
+/* Whether the session has one that ends by itself: after a half-close it still goes out. */
+bool subscriptions_have_end(const struct session *s);
 /* The connection is gone. */
 void subscriptions_drop(struct session *s);
 

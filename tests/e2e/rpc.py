@@ -195,6 +195,16 @@ def test_half_close_is_answered():
     equal([r["result"]["jobs"][0]["state"] for r in replies if r["id"] == 1], ["succeeded"])
 
 
+def test_half_close_and_subscriptions():
+    replies = raw(request("event.subscribe", id=1) + b"\n")  # has no end: is not waited for
+    equal([r["id"] for r in replies], [1])
+    with daemon.client() as c:
+        job = c.submit([{"print": "a"}, {"sleep": 0.2}, {"print": "b"}])
+    replies = raw(request("log.follow", {"id": job}, id=1) + b"\n")  # ends with the job
+    equal("".join(r["params"].get("data", "") for r in replies[1:]), "a\nb\n")
+    equal(replies[-1]["params"]["eof"], True)
+
+
 # Batches.
 
 def test_batches():
