@@ -15,7 +15,8 @@
 
 /* Keeps the last lines of what goes through it. */
 struct tail {
-    int64_t lines; /* -1: everything is written at once */
+    int64_t lines; /* -1: all of them */
+    bool keep;     /* nothing is written yet */
     struct buf kept;
 };
 
@@ -36,12 +37,12 @@ static void tail_trim(struct tail *t)
 
 static void tail_put(struct tail *t, const struct buf *data)
 {
-    if (t->lines < 0) {
+    if (!t->keep) {
         follow_write(STDOUT_FILENO, data->data, data->len);
         return;
     }
     buf_add(&t->kept, data->data, data->len);
-    if (t->kept.len > 4 * PIECE_BYTES)
+    if (t->lines >= 0 && t->kept.len > 4 * PIECE_BYTES)
         tail_trim(t);
 }
 
@@ -97,7 +98,7 @@ static int show(struct conn *conn, const struct options *o, const char *word, in
 {
     struct err err = {0};
     json_int_t task, id = which(conn, word, &task, &err);
-    struct tail t = {.lines = lines};
+    struct tail t = {.lines = lines, .keep = lines >= 0 || conn->cli->json};
 
     if (id == 0)
         return cli_fail(conn->cli, &err);
@@ -113,8 +114,14 @@ static int show(struct conn *conn, const struct options *o, const char *word, in
     if (task > 0)
         json_object_set_new(params, "task", json_integer(task));
     bool ok = read_all(conn, params, &t, &err);
-    if (t.lines >= 0) {
+    if (t.lines >= 0)
         tail_trim(&t);
+    if (ok && conn->cli->json) {
+        json_t *all = json_pack("{s:I, s:s, s:o}", "job", id, "stream", stream_of(o), "data",
+                                word_plain(t.kept.data, t.kept.len));
+        view_json(conn->cli, all);
+        json_decref(all);
+    } else {
         follow_write(STDOUT_FILENO, t.kept.data, t.kept.len);
     }
     buf_release(&t.kept);

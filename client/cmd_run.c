@@ -81,7 +81,9 @@ static int run_command(struct cli *c, const struct options *o, int argc, char **
             cli_fail(c, &err);
         if (status == EXIT_OK)
             status = outcome_status(f.ended);
-        if (status != EXIT_OK && f.ended != NULL)
+        if (c->json && f.ended != NULL)
+            view_json(c, f.ended);
+        else if (status != EXIT_OK && f.ended != NULL)
             say_end(c, f.ended);
         json_decref(f.ended);
         json_decref(accepted);

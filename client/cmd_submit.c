@@ -69,7 +69,7 @@ static int submit_file(struct conn *conn, const struct options *o, const char *p
     if (!place_read(path, SUBMIT_MAX_BYTES, &text, &err) ||
         !place_check(path, text.data != NULL ? text.data : "", text.len, &err)) {
         buf_release(&text);
-        return cli_usage(c, "%s", err.text);
+        return cli_fail(c, &err);
     }
     int status = EXIT_OK;
     json_t *accepted = submit_text(conn, text.data, text.len, o->job.key, &err);
@@ -127,7 +127,7 @@ static int check_file(struct conn *conn, const struct options *o, const char *pa
     if (!place_read(path, SUBMIT_MAX_BYTES, &text, &err) ||
         !place_check(path, text.data != NULL ? text.data : "", text.len, &err)) {
         buf_release(&text);
-        return cli_usage(c, "%s", err.text);
+        return cli_fail(c, &err);
     }
     json_t *result = submit_check(conn, text.data, text.len, &err);
     if (result == NULL) {

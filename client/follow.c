@@ -8,6 +8,7 @@
 
 #include "client/interrupt.h"
 #include "client/leave.h"
+#include "client/text.h"
 #include "client/words.h"
 #include "proto/errors.h"
 #include "proto/mem.h"
@@ -80,6 +81,28 @@ static json_int_t counter(const json_t *counts, const char *key)
     return json_integer_value(json_object_get(counts, key));
 }
 
+/* --json: one object a line. */
+static void put_json(const struct state *s, const json_t *params, const char *data, size_t len)
+{
+    bool text = text_is_utf8(data, len);
+    json_t *line = json_object();
+    static const char *const copied[] = {"task", "attempt", "stream"};
+
+    for (size_t i = 0; i < ARRAY_LEN(copied); i++) {
+        json_t *v = json_object_get(params, copied[i]);
+        if (v != NULL)
+            json_object_set(line, copied[i], v);
+    }
+    json_t *word = word_plain(data, len);
+    json_object_set(line, "data", text ? word : json_object_get(word, "base64"));
+    json_object_set_new(line, "encoding", json_string(text ? "utf-8" : "base64"));
+    json_decref(word);
+    cleanup_free char *dumped = json_dumps(line, JSON_COMPACT);
+    fprintf(s->f->conn->cli->out.file, "%s\n", dumped != NULL ? dumped : "{}");
+    fflush(s->f->conn->cli->out.file);
+    json_decref(line);
+}
+
 /* Shows one chunk, but for what an earlier connection has shown. */
 static void show(struct state *s, json_t *arrived, const json_t *params)
 {
@@ -102,7 +125,10 @@ static void show(struct state *s, json_t *arrived, const json_t *params)
         size_t skip = had > at ? (size_t)(had - at) : 0;
         json_object_set_new(s->shown, key, json_integer(end));
         bool err = strcmp(stream, "stderr") == 0 && !s->f->merge;
-        follow_write(err ? STDERR_FILENO : STDOUT_FILENO, data.data + skip, data.len - skip);
+        if (s->f->conn->cli->json)
+            put_json(s, params, data.data + skip, data.len - skip);
+        else
+            follow_write(err ? STDERR_FILENO : STDOUT_FILENO, data.data + skip, data.len - skip);
     }
     buf_release(&data);
 }

@@ -10,6 +10,11 @@
 #include "proto/json_scan.h"
 #include "proto/mem.h"
 
+static const char *shown(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "stdin" : path;
+}
+
 bool place_read(const char *path, size_t max, struct buf *out, struct err *err)
 {
     bool in = strcmp(path, "-") == 0;
@@ -17,19 +22,18 @@ bool place_read(const char *path, size_t max, struct buf *out, struct err *err)
     int fd = in ? STDIN_FILENO : opened;
 
     if (fd < 0)
-        return err_errno(err, "%s", path);
+        return err_errno(err, "%s", shown(path));
     for (;;) {
         ssize_t n = read(fd, buf_reserve(out, 65536), 65536);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return err_errno(err, "%s", path);
+            return err_errno(err, "%s", shown(path));
         if (n == 0)
             return true;
         out->len += (size_t)n;
         if (out->len > max)
-            return err_set(err, EFBIG, "%s: more than %zu MiB", in ? "stdin" : path,
-                           max / 1024 / 1024);
+            return err_set(err, EFBIG, "%s: more than %zu MiB", shown(path), max / 1024 / 1024);
     }
 }
 
@@ -38,7 +42,7 @@ bool place_check(const char *path, const char *text, size_t len, struct err *err
     json_error_t e;
     json_t *v = json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
     if (v == NULL)
-        return err_set(err, EINVAL, "%s:%d:%d: %s", path, e.line, e.column, e.text);
+        return err_set(err, EINVAL, "%s:%d:%d: no JSON: %s", shown(path), e.line, e.column, e.text);
     json_decref(v);
     return true;
 }
@@ -116,7 +120,7 @@ void place_complain(struct cli *c, const char *path, const char *text, size_t le
         const char *hint = json_string_value(json_object_get(m, "hint"));
         struct buf line = {0};
 
-        screen_put_safe(&c->err, &line, path, 0);
+        screen_put_safe(&c->err, &line, shown(path), 0);
         if (text != NULL && pointer != NULL)
             buf_printf(&line, ":%zu", place_line(text, len, pointer));
         buf_addstr(&line, ": ");

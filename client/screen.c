@@ -105,6 +105,28 @@ static size_t width_of(const char *text)
     return text_columns(text, strlen(text));
 }
 
+/* Takes from the elastic column first, then from whichever is the widest. */
+static void shrink(const struct table *t, size_t *widths, size_t total, size_t room)
+{
+    size_t least = 20;
+
+    while (total > room) {
+        size_t at = t->elastic;
+        for (size_t i = 0; widths[t->elastic] <= least && i < t->columns; i++)
+            at = widths[i] > widths[at] ? i : at;
+        if (widths[at] <= least) {
+            if (least <= 2)
+                return;
+            least /= 2;
+            continue;
+        }
+        size_t over = total - room, spare = widths[at] - least;
+        size_t take = over < spare ? over : spare;
+        widths[at] -= take;
+        total -= take;
+    }
+}
+
 /* Widths of the columns; 0: nothing in it. The elastic one gives way to the terminal's width. */
 static void measure(const struct table *t, bool heading, size_t *widths)
 {
@@ -121,11 +143,8 @@ static void measure(const struct table *t, bool heading, size_t *widths)
             widths[i] = width_of(t->heads[i]);
         total += widths[i] > 0 ? widths[i] + 2 : 0;
     }
-    size_t room = t->screen->columns, *elastic = &widths[t->elastic];
-    if (room == 0 || total <= room + 2)
-        return;
-    size_t over = total - 2 - room;
-    *elastic = *elastic > over + 8 ? *elastic - over : *elastic < 8 ? *elastic : 8;
+    if (t->screen->columns > 0)
+        shrink(t, widths, total, t->screen->columns + 2);
 }
 
 static void put_cell(const struct table *t, struct buf *out, size_t column, const char *text,

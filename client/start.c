@@ -78,7 +78,8 @@ static int connect_patiently(const char *path, int patience_ms, struct err *err)
         if (fd >= 0)
             return fd;
         if (left_ms <= 0 || !nobody(&last)) {
-            *err = last;
+            if (err != NULL)
+                *err = last;
             return -1;
         }
         pause_ms(50);
@@ -151,15 +152,32 @@ static bool fork_daemon(const char *program, int log, int ready, struct err *err
     return status == 0 || err_set(err, EAGAIN, "cannot start %s: no more processes", program);
 }
 
-/* Whether the daemon said that it is ready: a byte on the pipe. */
-static bool await_ready(int fd)
+/* The line that the daemon writes when it serves ("ready …") or cannot ("error: …"): whether it is
+ * ready; else *err says why, if it said so. */
+static bool await_ready(int fd, struct err *err)
 {
-    struct pollfd p = {fd, POLLIN, 0};
-    char c;
-    int n;
-    while ((n = poll(&p, 1, READY_PATIENCE_MS)) < 0 && errno == EINTR)
-        continue;
-    return n > 0 && read(fd, &c, 1) == 1;
+    char line[600];
+    size_t n = 0;
+
+    while (n < sizeof(line) - 1) {
+        struct pollfd p = {fd, POLLIN, 0};
+        int got = poll(&p, 1, READY_PATIENCE_MS);
+        if (got < 0 && errno == EINTR)
+            continue;
+        ssize_t r = got > 0 ? read(fd, line + n, sizeof(line) - 1 - n) : 0;
+        if (r <= 0)
+            break;
+        n += (size_t)r;
+        if (line[n - 1] == '\n')
+            break;
+    }
+    line[n] = '\0';
+    if (strncmp(line, "ready ", 6) == 0)
+        return true;
+    if (n > 0)
+        err_set(err, ECONNREFUSED, "the daemon does not start: %.*s", (int)strcspn(line, "\n"),
+                strncmp(line, "error: ", 7) == 0 ? line + 7 : line);
+    return false;
 }
 
 static int start_locked(struct cli *c, const struct paths *p, struct err *err)
@@ -182,11 +200,15 @@ static int start_locked(struct cli *c, const struct paths *p, struct err *err)
     ready_write = close_fd(ready_write);
     if (p->why != NULL)
         cli_note(c, "%s", p->why);
-    bool said = await_ready(ready_read);
-    /* Silent, but perhaps because another one has just come up: then that one answers. */
-    int fd = said ? connect_to(p->socket, err) : connect_patiently(p->socket, 1000, NULL);
-    if (fd < 0 && !said)
+    struct err why = {0};
+    if (await_ready(ready_read, &why))
+        return connect_to(p->socket, err);
+    /* Perhaps because another one has just come up: then that one answers. */
+    int fd = connect_patiently(p->socket, 1000, NULL);
+    if (fd < 0 && why.code == 0)
         start_log_explain(log_path, before, program, err);
+    else if (fd < 0)
+        *err = why;
     return fd;
 }
 

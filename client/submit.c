@@ -47,7 +47,7 @@ static bool pairs(json_t *object, const char **words, size_t n, bool inherit, co
         if (!inherit && !text_is_utf8(value, strlen(value)))
             return err_set(err, EINVAL, "%s: the value of \"%s\" is not UTF-8", option, name);
         json_object_set_new(object, name,
-                            inherit ? word_escaped(value, strlen(value)) : json_string(value));
+                            inherit ? word_plain(value, strlen(value)) : json_string(value));
     }
     return true;
 }
@@ -60,7 +60,7 @@ static bool fill(const struct job_options *o, json_t *doc, struct err *err)
         cleanup_free char *absolute = realpath(o->cwd, NULL);
         if (absolute == NULL)
             return err_errno(err, "--cwd %s", o->cwd);
-        json_object_set_new(doc, "cwd", word_escaped(absolute, strlen(absolute)));
+        json_object_set_new(doc, "cwd", word_plain(absolute, strlen(absolute)));
     }
     if (o->priority != NULL) {
         int64_t n;
@@ -209,5 +209,5 @@ int submit_refused(struct conn *c, const char *path, const char *text, size_t le
     if (err->code != ERR_INVALID_JOB || !json_is_array(c->mistakes))
         return cli_fail(c->cli, err);
     place_complain(c->cli, path, text, len, NULL, c->mistakes);
-    return EXIT_USAGE;
+    return EXIT_COROD;
 }

@@ -46,7 +46,10 @@ void text_put_duration(struct buf *out, double s)
     if (s < 0)
         s = 0;
     if (s < 9.95) {
-        buf_printf(out, "%.*fs", s < 0.0995 ? 2 : 1, s);
+        if (s < 0.0995)
+            buf_printf(out, "%.0fms", s * 1e3);
+        else
+            buf_printf(out, "%.1fs", s);
         return;
     }
     long long n = (long long)(s + 0.5);

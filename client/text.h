@@ -13,7 +13,7 @@ bool text_duration(const char *s, double *ret_s, struct err *err);
 /* A whole number in min … max, nothing behind it. */
 bool text_whole(const char *s, int64_t min, int64_t max, int64_t *ret, struct err *err);
 
-/* "0.3s", "12s", "4m10s", "3h12m", "5d2h". */
+/* "7ms", "0.3s", "12s", "4m10s", "3h12m", "5d2h". */
 void text_put_duration(struct buf *out, double seconds);
 /* "14:03:11" today, "Nov 19 14:03" this year, else "2025-11-19"; now is given for tests. */
 void text_put_moment(struct buf *out, double at_s, double now_s);

@@ -19,7 +19,7 @@ double view_now_s(void)
 
 void view_json(struct cli *c, const json_t *value)
 {
-    json_dumpf(value, c->out.file, JSON_ENCODE_ANY | (c->out.tty ? JSON_INDENT(2) : 0));
+    json_dumpf(value, c->out.file, JSON_ENCODE_ANY);
     fputc('\n', c->out.file);
 }
 

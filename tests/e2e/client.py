@@ -236,8 +236,8 @@ def test_add_and_its_options():
     job = home.json("show", out.strip())
     equal((job["name"], job["labels"], job["priority"], job["state"], job["attempts"]["count"]),
           ("a name", {"team": "red", "urgent": ""}, 7, "failed", 2))
-    first = home.json("add", "--key", "only once", "true")
-    again = home.json("add", "--key", "only once", "true")
+    first = json.loads(home.ok("add", "--json", "--key", "only once", "true"))
+    again = json.loads(home.ok("add", "--json", "--key", "only once", "true"))
     equal((again["id"], again["existing"]), (first["id"], True))
     r = home.coro("add", "--key", "only once", "false")
     equal(r.status, 125, repr(r))
@@ -539,7 +539,7 @@ NASTY = "a\033]0;title\007b\u202ec\x9bd\n\r\te\x00f"
 
 def row(**members):
     return dict({"id": 7, "name": NASTY, "owner": NASTY, "uid": 99999, "state": "failed",
-                 "priority": 0, "pool": NASTY, "labels": {NASTY: NASTY}, "created":
+                 "priority": 0, "pool": NASTY, "labels": {NASTY.replace("\0", ""): NASTY}, "created":
                  "2026-11-20T08:00:00Z", "started": None, "finished": None, "exit": 5,
                  "error": {"type": NASTY, "message": NASTY}}, **members)
 
