@@ -76,27 +76,28 @@ def parents():
     return found
 
 
-def listener_inode(path):
+def listeners():
+    """What the links to all sockets that accept connections say."""
     with open("/proc/net/unix", encoding="ascii", errors="replace") as f:
-        for line in f:
-            words = line.split()
-            if words[-1] == path and words[3] == "00010000":  # accepts connections
-                return words[6]
-    return None
+        return {"socket:[%s]" % line.split()[6] for line in f if " 00010000 " in line}
 
 
-def holds(pid, target):
+def holds(pid, targets):
     try:
         folder = "/proc/%d/fd" % pid
-        return any(os.readlink(os.path.join(folder, fd)) == target for fd in os.listdir(folder))
+        return any(os.readlink(os.path.join(folder, fd)) in targets for fd in os.listdir(folder))
     except OSError:
         return False
 
 
 def executor_of(d):
+    """Of the processes of corod-exec the one that accepts connections; the others are monitors."""
+    mark = os.path.join(d.state, "exec").encode()
+
     def found():
-        inode = listener_inode(d.exec_socket)
-        return inode and next((p for p in parents() if holds(p, "socket:[%s]" % inode)), None)
+        accepting = listeners()
+        return next((pid for pid, (_, line) in parents().items()
+                     if b"corod-exec" in line and mark in line and holds(pid, accepting)), None)
 
     return wait_until(found, "an executor")
 
