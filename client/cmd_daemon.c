@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,13 +149,28 @@ static int daemon_drain(struct cli *c, const struct options *o, int argc, char *
     return EXIT_OK;
 }
 
+/* Has the user's systemd run without a login, if it does not yet. */
+static bool linger(struct err *err)
+{
+    const struct passwd *pw = getpwuid(geteuid());
+    if (pw == NULL)
+        return err_set(err, ENOENT, "user %d has no name", (int)geteuid());
+    const char *const step[] = {"loginctl", "enable-linger", pw->pw_name, NULL};
+    cleanup_free char *mark = xasprintf("/var/lib/systemd/linger/%s", pw->pw_name);
+    if (access(mark, F_OK) == 0 || spawn_wait(step, err))
+        return true;
+    return err_set(err, EPERM,
+                   "the daemon is enabled, but runs only while you are logged in: root "
+                   "can change that with `loginctl enable-linger %s`",
+                   pw->pw_name);
+}
+
 /* The user's systemd starts the daemon at boot, and keeps running without a login. */
 static int daemon_enable(struct cli *c, const struct options *o, int argc, char **argv)
 {
     static const char *const steps[][6] = {
         {"systemctl", "--user", "daemon-reload", NULL},
         {"systemctl", "--user", "enable", "--now", "corod.service", NULL},
-        {"loginctl", "enable-linger", NULL},
     };
     (void)o, (void)argc, (void)argv;
 
@@ -168,6 +184,9 @@ static int daemon_enable(struct cli *c, const struct options *o, int argc, char 
         if (!spawn_wait(steps[i], &err))
             return cli_fail(c, &err);
     }
+    struct err err = {0};
+    if (!linger(&err))
+        return cli_fail(c, &err);
     cli_note(c, "the daemon now starts with the machine (systemctl --user status corod)");
     return EXIT_OK;
 }

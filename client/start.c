@@ -24,14 +24,21 @@
 
 enum who { WHO_GIVEN, WHO_SYSTEM, WHO_PERSONAL };
 
-/* Which daemon is meant: its paths. */
+/* Which daemon is meant: its paths. A personal socket that is named is still the personal one. */
 static bool choose(struct cli *c, enum who *ret_who, struct paths *ret, struct err *err)
 {
     const char *given = c->socket != NULL ? c->socket : getenv("CORO_SOCKET");
+    cleanup(paths_release) struct paths personal = {0};
 
     if (given != NULL && *given != '\0') {
-        *ret = (struct paths){.socket = xstrdup(given)};
         *ret_who = WHO_GIVEN;
+        if (paths_user(&personal, NULL) && strcmp(personal.socket, given) == 0) {
+            *ret_who = WHO_PERSONAL;
+            *ret = personal;
+            personal = (struct paths){0};
+        } else {
+            *ret = (struct paths){.socket = xstrdup(given)};
+        }
         return true;
     }
     if (access(PATHS_SYSTEM_RUN_DIR, F_OK) == 0) {

@@ -8,7 +8,8 @@
 
 /*
  * A connected socket: --socket, $CORO_SOCKET, the system's daemon if /run/corod exists (waiting 5 s
- * while it restarts), else the personal one, which is started when it does not answer. -1: *err.
+ * while it restarts), else the personal one. The personal one, also when it is named by its socket,
+ * is started when it does not answer. -1: *err.
  */
 int start_connect(struct cli *c, struct err *err);
 

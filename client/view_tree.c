@@ -40,7 +40,7 @@ static void put_rest(const struct screen *s, struct buf *out, const json_t *task
         screen_put(s, out, STYLE_DIM, buf_cstr(&took));
     }
     buf_release(&took);
-    if (*awaits != '\0' && !ended(state)) {
+    if (*awaits != '\0' && !ended(state) && strcmp(awaits, get_text(task, "name")) != 0) {
         struct buf safe = {0};
         screen_put_safe(s, &safe, awaits, 0);
         buf_addstr(out, s->utf8 ? "  ⋯ " : "  awaits ");
