@@ -67,23 +67,24 @@ static bool complain_range(const struct place *p, const char *what, int64_t min,
     return complain(p, text);
 }
 
-/* A whole number, or a string of its digits. */
-static bool get_int(const json_t *v, int64_t *ret)
+static bool get_digits(const char *s, int64_t *ret)
 {
-    if (json_is_integer(v)) {
-        *ret = json_integer_value(v);
-        return true;
-    }
-    const char *s = json_string_value(v);
     char *end;
-    if (!s || !((*s >= '0' && *s <= '9') || (*s == '-' && s[1] >= '0' && s[1] <= '9')))
+    if (!((*s >= '0' && *s <= '9') || (*s == '-' && s[1] >= '0' && s[1] <= '9')))
         return false;
     errno = 0;
     long long n = strtoll(s, &end, 10);
-    if (*end || errno)
-        return false;
     *ret = n;
-    return true;
+    return !*end && !errno;
+}
+
+/* A whole number, or a string of its digits. */
+static bool get_int(const json_t *v, int64_t *ret)
+{
+    const char *s = json_string_value(v);
+    if (json_is_integer(v))
+        *ret = json_integer_value(v);
+    return json_is_integer(v) || (s && get_digits(s, ret));
 }
 
 static bool read_text(const struct place *p, const struct json_field *f, const json_t *v, void *out)
@@ -162,20 +163,19 @@ static bool read_ids(const struct place *p, const struct json_field *f, const js
 
 static bool read_task(const struct place *p, const struct json_field *f, const json_t *v, void *out)
 {
-    int64_t n;
-    const char *s = json_string_value(v), *dot = s ? strrchr(s, '.') : NULL;
+    int64_t job = 0, n = 0;
+    const char *s = json_string_value(v), *dot = s ? strchr(s, '.') : NULL;
+    bool good;
     (void)f;
     if (dot) {
-        char *end;
-        n = strtoll(dot + 1, &end, 10);
-        if (end == dot + 1 || *end)
-            n = 0;
-    } else if (!get_int(v, &n)) {
-        n = 0;
+        cleanup_free char *first = xstrndup(s, (size_t)(dot - s));
+        good = get_digits(first, &job) && job > 0 && get_digits(dot + 1, &n);
+    } else {
+        good = get_int(v, &n);
     }
-    if (n < 1 || n > UINT32_MAX)
+    if (!good || n < 1 || n > UINT32_MAX)
         return complain(p, "must be a task: its number or \"JOB.N\"");
-    *(uint32_t *)out = (uint32_t)n;
+    *(struct json_task *)out = (struct json_task){(uint64_t)job, (uint32_t)n};
     return true;
 }
 

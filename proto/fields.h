@@ -24,7 +24,7 @@ enum json_field_kind {
     JSON_FIELD_BOOL,     /* bool */
     JSON_FIELD_ID,       /* uint64_t ≥ 1: a number, or its digits in a string; 0 when absent */
     JSON_FIELD_IDS,      /* const json_t *: one id or a list of them: json_field_id() reads each */
-    JSON_FIELD_TASK,     /* uint32_t: a task's number or its id "JOB.N"; 0 when absent */
+    JSON_FIELD_TASK,     /* struct json_task: a task's number or its id "JOB.N"; 0 when absent */
     JSON_FIELD_TEXTS,    /* const json_t *: a list of strings */
     JSON_FIELD_STATES,   /* uint32_t: a job state's name or a list of them, as bits */
     JSON_FIELD_CHOICE,   /* int: index in `choices`; the first when absent */
@@ -42,7 +42,7 @@ enum json_field_kind {
 #define JSON_FIELD_TYPE_BOOL     bool
 #define JSON_FIELD_TYPE_ID       uint64_t
 #define JSON_FIELD_TYPE_IDS      const json_t *
-#define JSON_FIELD_TYPE_TASK     uint32_t
+#define JSON_FIELD_TYPE_TASK     struct json_task
 #define JSON_FIELD_TYPE_TEXTS    const json_t *
 #define JSON_FIELD_TYPE_STATES   uint32_t
 #define JSON_FIELD_TYPE_CHOICE   int
@@ -62,6 +62,11 @@ struct json_field {
     const char *const *choices;      /* CHOICE: NULL-terminated */
     const struct json_field *fields; /* OBJECT */
     const char *help;
+};
+
+struct json_task {
+    uint64_t job; /* 0: only the number was given */
+    uint32_t number;
 };
 
 struct json_mistake {

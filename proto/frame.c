@@ -44,9 +44,7 @@ static void take(struct frame_reader *r, size_t n)
 
 char *frame_reader_space(struct frame_reader *r, size_t room)
 {
-    if (r->in.len == 0 && r->in.cap > KEEP_BYTES) {
-        buf_release(&r->in);
-    } else if (r->start > 0 && r->start >= left(r)) { /* moves each byte at most once a doubling */
+    if (r->start > 0 && r->start >= left(r)) { /* moves each byte at most once a doubling */
         buf_consume(&r->in, r->start);
         r->start = 0;
     }
@@ -175,9 +173,14 @@ enum frame_result frame_next(struct frame_reader *r, bool ended, const char **te
 {
     if (r->mode == FRAME_UNKNOWN && left(r) > 0)
         r->mode = (*here(r) | 0x20) == 'c' ? FRAME_HEADERS : FRAME_LINES;
+    enum frame_result result = FRAME_MORE;
     if (r->mode == FRAME_HEADERS)
-        return next_with_headers(r, text, len);
-    return r->mode == FRAME_LINES ? next_line(r, ended, text, len) : FRAME_MORE;
+        result = next_with_headers(r, text, len);
+    else if (r->mode == FRAME_LINES)
+        result = next_line(r, ended, text, len);
+    if (result == FRAME_MORE && r->in.len == 0 && r->in.cap > KEEP_BYTES)
+        buf_release(&r->in);
+    return result;
 }
 
 bool frame_is_partial(const struct frame_reader *r)

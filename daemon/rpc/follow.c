@@ -437,7 +437,7 @@ static void on_job(struct request *r, const struct rows *sets, size_t n)
     f->subscription = s;
     f->server = r->server;
     f->job = a->params.id;
-    f->task = a->params.task;
+    f->task = a->params.task.number;
     f->stream = (enum log_stream)a->params.stream;
     f->from = a->from;
     f->scanned = f->stream == LOG_STREAM_OUTPUT ? a->from.position
@@ -465,6 +465,8 @@ void method_log_follow(struct request *r, const struct log_follow_params *p)
         request_error(r, ERR_EXPIRED, NULL, "the offset is none that log.read gave");
         return;
     }
+    if (!log_check_task(r, p->task, p->id) || !subscription_may(r))
+        return;
     struct asked *a = xcalloc(1, sizeof *a);
     a->params = *p;
     a->params.offset = NULL; /* borrowed for this call only */

@@ -215,7 +215,7 @@ static void on_get_rows(struct request *r, const struct rows *sets, size_t n)
     }
     tasks_build(t, &sets[SET_TASKS], GET_TASKS);
     jout_begin_object(&o);
-    job_write(&sets[SET_JOB], 0, true, &o);
+    job_write(&sets[SET_JOB], 0, cell_str(&sets[SET_MORE], 0, 5), &o);
     write_more(&sets[SET_MORE], &sets[SET_LINES], &o);
     jout_key(&o, "tasks");
     tasks_write_list(t, &o);
@@ -277,7 +277,7 @@ static void on_tree_rows(struct request *r, const struct rows *sets, size_t n)
     tasks_build(t, &sets[SET_TASKS], TASKS_MAX);
     tasks_add_attempts(t, attempts);
     jout_begin_object(&o);
-    job_write(job, 0, false, &o);
+    job_write(job, 0, NULL, &o);
     jout_key(&o, "tasks");
     tasks_write_tree(t, attempts, &o);
     jout_key(&o, "more");

@@ -68,8 +68,8 @@ static void write_short_error(const json_t *error, struct json_out *o)
     jout_end_object(o);
 }
 
-static void write_end(const struct rows *r, size_t row, enum job_state state, bool whole_error,
-                      struct json_out *o)
+static void write_end(const struct rows *r, size_t row, enum job_state state,
+                      const char *whole_error, struct json_out *o)
 {
     const char *text = cell_str(r, row, JOB_ERROR);
     json_t *error = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
@@ -80,8 +80,8 @@ static void write_end(const struct rows *r, size_t row, enum job_state state, bo
     jout_key(o, "error");
     if (!text)
         jout_null(o);
-    else if (whole_error || !error)
-        jout_raw(o, text, strlen(text));
+    else if (whole_error)
+        jout_raw(o, whole_error, strlen(whole_error));
     else
         write_short_error(error, o);
     json_decref(error);
@@ -107,7 +107,7 @@ void uuid_write(const void *bytes, size_t len, struct json_out *o)
     jout_text(o, text);
 }
 
-void job_write(const struct rows *r, size_t row, bool whole_error, struct json_out *o)
+void job_write(const struct rows *r, size_t row, const char *whole_error, struct json_out *o)
 {
     const struct cell *uuid = cell_at(r, row, JOB_UUID);
     const char *labels = cell_str(r, row, JOB_LABELS), *pool = cell_str(r, row, JOB_POOL);
@@ -150,7 +150,7 @@ void jobs_write(const struct rows *sets, size_t n, struct json_out *o)
         if (!sets[i].n)
             continue;
         jout_begin_object(o);
-        job_write(&sets[i], 0, false, o);
+        job_write(&sets[i], 0, NULL, o);
         jout_end_object(o);
     }
     jout_end_array(o);

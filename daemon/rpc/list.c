@@ -25,7 +25,7 @@ static void on_rows(struct request *r, const struct rows *sets, size_t n)
     jout_begin_array(&o);
     for (size_t i = 0; i < shown; i++) {
         jout_begin_object(&o);
-        job_write(jobs, i, false, &o);
+        job_write(jobs, i, NULL, &o);
         jout_end_object(&o);
     }
     jout_end_array(&o);
@@ -63,6 +63,15 @@ static bool whose(const struct request *r, const char *owner, int64_t *ret)
     return peer_may(&r->peer, uid);
 }
 
+/* Only states of jobs that have not ended: few rows, whatever the history. */
+static bool is_live(uint32_t states)
+{
+    for (int i = 0; i < JOB_STATE_COUNT; i++)
+        if (states & 1u << i && !job_state_is_live((enum job_state)i))
+            return false;
+    return states != 0;
+}
+
 void method_job_list(struct request *r, const struct job_list_params *p)
 {
     int64_t uid, below = json_is_string(p->cursor) || json_is_integer(p->cursor)
@@ -84,7 +93,7 @@ void method_job_list(struct request *r, const struct job_list_params *p)
     l->limit = (size_t)p->limit;
     r->state = l;
     r->state_free = free;
-    batch_add(&q, ST_JOB_LIST);
+    batch_add(&q, is_live(p->state) ? ST_JOB_LIST_LIVE : uid < 0 ? ST_JOB_LIST : ST_JOB_LIST_OF);
     if (uid < 0)
         batch_null(&q);
     else

@@ -44,6 +44,16 @@ bool log_cursor_read(const json_t *v, struct log_cursor *ret)
     return !*end && !errno && ret->position < INT64_MAX && ret->attempt < INT64_MAX;
 }
 
+bool log_check_task(struct request *r, struct json_task task, uint64_t job)
+{
+    struct json_mistakes m = {0};
+    if (!task.job || task.job == job)
+        return true;
+    json_mistakes_add(&m, "/task", NULL, "is no task of job %llu", (unsigned long long)job);
+    request_mistakes(r, &m);
+    return false;
+}
+
 bool log_may(struct request *r, const struct rows *job, uint64_t id)
 {
     if (job->n && peer_may(&r->peer, (uint32_t)cell_int(job, 0, JOB_UID)))
@@ -212,6 +222,8 @@ void method_log_read(struct request *r, const struct log_read_params *p)
         request_error(r, ERR_EXPIRED, NULL, "the offset is none that log.read gave");
         return;
     }
+    if (!log_check_task(r, p->task, p->id))
+        return;
     struct log_read *l = xcalloc(1, sizeof *l);
     l->job = p->id;
     l->attempt = p->attempt;
@@ -230,7 +242,7 @@ void method_log_read(struct request *r, const struct log_read_params *p)
         batch_int(&q, p->limit);
     } else {
         batch_int(&q, (int64_t)cursor.attempt - 1);
-        batch_int(&q, p->task);
+        batch_int(&q, p->task.number);
         batch_int(&q, (int64_t)p->attempt);
         batch_int(&q, READ_ATTEMPTS);
     }

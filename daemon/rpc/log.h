@@ -25,6 +25,8 @@ unsigned log_mask(enum log_stream s);
 /* From the parameter; false: no such offset was ever given. */
 bool log_cursor_read(const json_t *v, struct log_cursor *ret);
 
+/* Whether a task, if one is given, is of that job; else the request is answered. */
+bool log_check_task(struct request *r, struct json_task task, uint64_t job);
 /* Whether JOB_BRIEF's row is there and the peer's; else the request is answered. */
 bool log_may(struct request *r, const struct rows *job, uint64_t id);
 

@@ -9,6 +9,22 @@
 #include "proto/errors.h"
 #include "proto/mem.h"
 
+/* Each costs something at each event. */
+enum { SUBSCRIPTIONS_MAX = 100 };
+
+bool subscription_may(struct request *r)
+{
+    const struct subscription *s;
+    size_t n = 0;
+    LIST_FOREACH (s, &r->session->subscriptions, link)
+        n++;
+    if (n < SUBSCRIPTIONS_MAX)
+        return true;
+    request_error(r, ERR_QUOTA, NULL, "a connection has at most %d subscriptions",
+                  SUBSCRIPTIONS_MAX);
+    return false;
+}
+
 struct subscription *subscription_new(struct session *session)
 {
     struct subscription *s = xcalloc(1, sizeof *s);
@@ -164,6 +180,8 @@ void method_event_subscribe(struct request *r, const struct event_subscribe_para
     struct session *session = r->session;
     struct json_mistakes m = {0};
     struct subscription wanted = {0};
+    if (!subscription_may(r))
+        return;
     if (!read_filter(p->filter, &wanted, &m)) {
         free(wanted.jobs);
         request_mistakes(r, &m);

@@ -19,6 +19,8 @@ struct subscription {
     uint32_t owner;
 };
 
+/* Whether the connection may have one more; else the request is answered. */
+bool subscription_may(struct request *r);
 struct subscription *subscription_new(struct session *s);
 void subscription_free(struct subscription *s);
 /* Whether the session has one that ends by itself: after a half-close it still goes out. */

@@ -590,6 +590,36 @@ def test_a_huge_tree_is_cut():
         equal(got["task_counts"], {"succeeded": n + 1})
 
 
+def test_a_big_error_is_shortened_where_many_are_shown():
+    big = "x" * 2000000
+    job = [{"gather": [{"raise": {"type": "Big", "message": big}}]}]
+    with daemon.client() as c:
+        job = c.run({"name": "big", "main": job})
+        equal(len(job["error"]["message"]), len(big))
+        equal(len(job["tasks"][0]["error"]["message"]), 1000)
+        for short in (c.call("job.list", name="big")["jobs"][0],
+                      c.call("job.wait", ids=[job["id"]])["jobs"][0]):
+            equal((short["error"]["type"], len(short["error"]["message"])), ("Big", 1000))
+
+
+def test_listing_what_lives():
+    with daemon.client() as c:
+        job = c.submit(SLEEPER)
+        wait_until(lambda: c.call("job.get", id=job)["state"] == "running")
+        equal([j["id"] for j in c.call("job.list", state=["running", "queued"])["jobs"]], [job])
+        c.call("job.cancel", id=job)
+        c.finish(job)
+        equal(c.call("job.list", state=["running", "queued"])["jobs"], [])
+
+
+def test_subscriptions_are_counted():
+    with daemon.client() as c:
+        for _ in range(100):
+            c.call("event.subscribe")
+        equal(c.error("event.subscribe").code, -32006)
+        equal(c.error("log.follow", id=1).code, -32006)
+
+
 def test_cancel():
     with daemon.client() as c:
         one, two = c.submit(SLEEPER), c.submit(SLEEPER)
@@ -622,6 +652,8 @@ def test_log_read():
         attempt = c.call("job.tree", id=job["id"])["tasks"][0]["attempt"]["number"]
         equal(c.call("log.read", id=job["id"], stream="both", attempt=attempt)["data"], "/wA=")
         equal(c.call("log.read", id=job["id"], stream="both", task="%d.2" % job["id"])["data"], "")
+        equal(c.error("log.read", id=job["id"], task="%d.1" % (job["id"] + 1)).data[0]["pointer"],
+              "/task")
         equal(c.error("log.read", id=10 ** 9).code, -32003)
         for bad in ("x", "1:", ":1", "1:2:3", "99999999999999999999", "1:99999999999999999999"):
             equal(c.error("log.read", id=job["id"], offset=bad, stream="both").code, -32013, bad)

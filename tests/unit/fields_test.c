@@ -14,7 +14,8 @@ struct things {
     bool flag;
     uint64_t id;
     const json_t *ids;
-    uint32_t task, states;
+    struct json_task task;
+    uint32_t states;
     int choice;
     const json_t *map;
     int64_t time;
@@ -73,7 +74,8 @@ START_TEST(what_is_given_and_what_is_absent)
     ck_assert_double_eq(t.real, 2);
     ck_assert(!t.flag);
     ck_assert_uint_eq(t.id, 12);
-    ck_assert_uint_eq(t.task, 44);
+    ck_assert_uint_eq(t.task.number, 44);
+    ck_assert_uint_eq(t.task.job, 3);
     ck_assert_uint_eq(t.states, 1u << JOB_STATE_FAILED | 1u << JOB_STATE_LOST);
     ck_assert_int_eq(t.choice, 1);
     ck_assert_int_eq(t.time, 500000);
@@ -107,6 +109,8 @@ static const struct {
     {"{\"text\":\"a\",\"ids\":[1,2,3,4]}", "/ids"},
     {"{\"text\":\"a\",\"ids\":[1,\"x\"]}", "/ids/1"},
     {"{\"text\":\"a\",\"task\":\"1.\"}", "/task"},
+    {"{\"text\":\"a\",\"task\":\".1\"}", "/task"},
+    {"{\"text\":\"a\",\"task\":\"1.2.3\"}", "/task"},
     {"{\"text\":\"a\",\"task\":\"1.99999999999\"}", "/task"},
     {"{\"text\":\"a\",\"states\":\"gone\"}", "/states"},
     {"{\"text\":\"a\",\"states\":[1]}", "/states"},
