@@ -138,7 +138,7 @@ bool exec_get_start(const void *payload, size_t len, struct exec_start *ret, str
     size_t argc = skip_strings(&r), envc = skip_strings(&r);
     s.cwd = flags & FLAG_CWD ? get_zstring(&r) : NULL;
     s.input = flags & FLAG_INPUT ? get_bytes(&r, &s.input_len) : NULL;
-    if (!reader_done(&r) || argc == 0 || s.number == 0)
+    if (!reader_done(&r) || argc == 0 || s.number == 0 || s.number > INT64_MAX)
         return err_set(err, EPROTO, "a malformed start of attempt %llu",
                        (unsigned long long)s.number);
 

@@ -220,6 +220,7 @@ static void wire(struct executor *e)
                                 .daemon = e->daemon_uid,
                                 .group = e->daemon_gid,
                                 .dirfd = -1,
+                                .reserve_fd = -1,
                                 .on_message = on_message,
                                 .on_gone = on_gone,
                                 .arg = e};
@@ -287,13 +288,14 @@ static void turn(struct executor *e)
 
 bool executor_run(const struct executor_options *options, struct err *err)
 {
-    struct executor e = {.options = options,
-                         .dir = {-1, -1, -1, -1, ""},
-                         .reactor = {.epoll_fd = -1},
-                         .ledger = {.pen = {.fd = -1}},
-                         .server = {.dirfd = -1, .listener = {.fd = -1}, .conn = {.fd = -1}},
-                         .pool = {.setup = {.null_fd = -1, .cgroup_dirfd = -1}},
-                         .signal_fd = -1};
+    struct executor e = {
+        .options = options,
+        .dir = {-1, -1, -1, -1, ""},
+        .reactor = {.epoll_fd = -1},
+        .ledger = {.pen = {.fd = -1}},
+        .server = {.dirfd = -1, .reserve_fd = -1, .listener = {.fd = -1}, .conn = {.fd = -1}},
+        .pool = {.setup = {.null_fd = -1, .cgroup_dirfd = -1}},
+        .signal_fd = -1};
     bool ok = init(&e, err);
     if (ok) {
         notify_ready();

@@ -26,11 +26,13 @@ void executor_tell_lost(struct executor *e, uint64_t number, const struct attemp
         exec_put_end(out, &end);
 }
 
-static void tell_running(struct executor *e, const struct attempt *a)
+static void tell_running(struct executor *e, struct attempt *a)
 {
     struct buf *out = server_out(&e->server);
     if (!out)
         return;
+    if (!a->has_pid)
+        ledger_refresh(&e->ledger, a);
     exec_put_state(out, a->number, EXEC_RUNNING);
     if (a->has_pid)
         exec_put_started(out, a->number, a->pid.sid, a->pid.started_us);
@@ -170,8 +172,10 @@ static void on_stop(struct executor *e, uint64_t number, uint32_t grace_ms)
 static void on_steer(struct executor *e, uint64_t number, enum monitor_op op, uint64_t value)
 {
     struct attempt *a = ledger_find(&e->ledger, number);
-    if (a && a->state == ATTEMPT_RUNNING)
-        verdict_steer(&e->verdict, a, monitor_signal_pack(op, number, value));
+    if (a && a->state == ATTEMPT_RUNNING && op == MONITOR_CREDIT)
+        verdict_credit(&e->verdict, a, value);
+    else if (a && a->state == ATTEMPT_RUNNING)
+        verdict_steer(a, monitor_signal_pack(op, number, value));
 }
 
 static void on_remove_log(struct executor *e, uint64_t number)

@@ -28,6 +28,7 @@ struct attempt {
     bool stop_wanted; /* it could not be signalled yet */
     bool told_stuck;
     uint32_t stop_grace_ms;
+    uint64_t credit_wanted;  /* could not be told yet, 0: nothing */
     struct segment *segment; /* NULL: seen only by its lock */
     struct journal_pid pid;
     uint64_t end_offset;     /* of its E in the segment, 0: not known */

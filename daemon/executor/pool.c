@@ -31,22 +31,24 @@ bool monitor_signal(int pidfd, uint64_t value)
     return pidfd_send_signal(pidfd, MONITOR_SIGNAL, &info, 0) == 0;
 }
 
-/* In the new process: keeps 0, 1, 2 and the monitor's descriptors, as 3, 4, …; nothing else. */
-static void become_monitor(struct monitor_setup s) __attribute__((noreturn));
-static void become_monitor(struct monitor_setup s)
+static int by_value(const void *a, const void *b)
 {
-    int *fds[] = {&s.sock, &s.log_dirfd, &s.null_fd, &s.cgroup_dirfd};
-    int next = 3;
-    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
-        if (*fds[i] >= 0) /* out of the way of what goes to 3, 4, … */
-            *fds[i] = fcntl(*fds[i], F_DUPFD_CLOEXEC, 16);
+    return *(const int *)a - *(const int *)b;
+}
+
+/* In the new process: keeps 0, 1, 2 and the monitor's descriptors, nothing else. Makes none,
+ * because there may be none left. */
+static void become_monitor(const struct monitor_setup *s) __attribute__((noreturn));
+static void become_monitor(const struct monitor_setup *s)
+{
+    int keep[] = {2, s->sock, s->log_dirfd, s->null_fd, s->cgroup_dirfd >= 0 ? s->cgroup_dirfd : 2};
+    qsort(keep, ARRAY_LEN(keep), sizeof *keep, by_value);
+    for (size_t i = 0; i + 1 < ARRAY_LEN(keep); i++) {
+        if (keep[i + 1] > keep[i] + 1)
+            close_range((unsigned)keep[i] + 1, (unsigned)keep[i + 1] - 1, 0);
     }
-    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
-        if (*fds[i] >= 0)
-            *fds[i] = dup3(*fds[i], next++, O_CLOEXEC);
-    }
-    close_range((unsigned)next, ~0u, 0);
-    monitor_main(&s);
+    close_range((unsigned)keep[ARRAY_LEN(keep) - 1] + 1, ~0u, 0);
+    monitor_main(s);
 }
 
 static void close_sock(struct worker *w)
@@ -195,7 +197,7 @@ static struct worker *spawn(struct pool *p)
     if (pid == 0) {
         struct monitor_setup setup = p->setup;
         setup.sock = theirs;
-        become_monitor(setup);
+        become_monitor(&setup);
     }
     struct worker *w = xcalloc(1, sizeof *w);
     *w = (struct worker){.pool = p, .pid = pid, .pidfd = pidfd_open(pid, 0)};

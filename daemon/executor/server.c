@@ -52,6 +52,8 @@ struct buf *server_out(struct server *s)
 
 void server_flush(struct server *s)
 {
+    if (s->reserve_fd < 0)
+        s->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     while (s->conn.fd >= 0 && s->out.len > 0) {
         ssize_t n = send(s->conn.fd, s->out.data, s->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n > 0) {
@@ -136,11 +138,22 @@ static bool may_speak(const struct server *s, int fd)
     return false;
 }
 
+/* A connection that cannot be taken would wake us for ever. */
+static int take_connection(struct server *s)
+{
+    int fd = accept4(s->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0 || (errno != EMFILE && errno != ENFILE))
+        return fd;
+    drop(s, "no descriptor is left, and another one has come");
+    s->reserve_fd = close_fd(s->reserve_fd);
+    return accept4(s->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
 static void on_listener(void *arg, uint32_t events)
 {
     struct server *s = arg;
     (void)events;
-    cleanup_close int fd = accept4(s->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    cleanup_close int fd = take_connection(s);
     if (fd < 0 || !may_speak(s, fd))
         return;
     /* The newest one counts: the old one may be of a daemon that is dead, or stopped. */
@@ -148,6 +161,12 @@ static void on_listener(void *arg, uint32_t events)
     s->conn.fd = steal_fd(&fd);
     if (!reactor_add(s->reactor, &s->conn, EPOLLIN))
         s->conn.fd = close_fd(s->conn.fd);
+}
+
+static bool is_answered(const struct sockaddr_un *a)
+{
+    cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return fd >= 0 && (connect(fd, (const struct sockaddr *)a, sizeof *a) == 0 || errno == EAGAIN);
 }
 
 /* Removes the socket of one who is dead; one who answers keeps it. */
@@ -158,11 +177,11 @@ static bool remove_stale(const struct sockaddr_un *a, int dirfd, const char *nam
         return errno == ENOENT || err_errno(err, "%s", name);
     if (!S_ISSOCK(st.st_mode))
         return err_set(err, EEXIST, "%s is there and is not a socket", name);
-    cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return err_errno(err, "socket");
-    if (connect(fd, (const struct sockaddr *)a, sizeof *a) == 0 || errno == EAGAIN)
-        return err_set(err, EADDRINUSE, "another program listens on %s", name);
+    int64_t since_us = 0;
+    while (is_answered(a)) {
+        if (!statedir_wait(&since_us))
+            return err_set(err, EADDRINUSE, "another program listens on %s", name);
+    }
     if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
         return err_errno(err, "remove %s", name);
     return true;
@@ -200,6 +219,7 @@ bool server_listen(struct server *s, const char *path, struct err *err)
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     s->listener = (struct watch){-1, on_listener, s};
     s->conn = (struct watch){-1, on_conn, s};
+    s->reserve_fd = -1;
     s->dirfd = open_parent(path, &s->name, err);
     if (s->dirfd < 0)
         return false;
@@ -223,6 +243,7 @@ void server_close(struct server *s)
     s->listener.fd = close_fd(s->listener.fd);
     s->conn.fd = close_fd(s->conn.fd);
     s->dirfd = close_fd(s->dirfd);
+    s->reserve_fd = close_fd(s->reserve_fd);
     buf_release(&s->in);
     buf_release(&s->out);
 }

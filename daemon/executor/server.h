@@ -15,6 +15,7 @@ struct server {
     uid_t own, daemon; /* who may speak, besides root */
     gid_t group;       /* of the socket's file, -1: the process's */
     int dirfd;
+    int reserve_fd; /* given up to take a connection when there are no more descriptors */
     const char *name;
     struct watch listener, conn; /* fd -1: none */
     struct buf in, out;

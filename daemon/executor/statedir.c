@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "daemon/executor/clock.h"
 #include "proto/mem.h"
 
 static int open_beneath(int dirfd, const char *name, int flags, mode_t mode)
@@ -68,6 +69,29 @@ static bool read_id(struct statedir *s, struct err *err)
     return true;
 }
 
+bool statedir_wait(int64_t *since_us)
+{
+    struct timespec moment = {.tv_nsec = 2 * 1000 * 1000};
+    int64_t now_us = boot_us();
+    if (!*since_us)
+        *since_us = now_us;
+    if (now_us - *since_us > STATEDIR_PATIENCE_US)
+        return false;
+    nanosleep(&moment, NULL);
+    return true;
+}
+
+static bool own(int fd)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int64_t since_us = 0;
+    while (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
+        if (!statedir_wait(&since_us))
+            return false;
+    }
+    return true;
+}
+
 bool statedir_open(struct statedir *s, const char *path, struct err *err)
 {
     struct statedir d = {-1, -1, -1, -1, ""};
@@ -83,8 +107,7 @@ bool statedir_open(struct statedir *s, const char *path, struct err *err)
         err_errno(err, "open %s/owner", path);
         goto fail;
     }
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(d.owner_fd, F_OFD_SETLK, &lock) < 0) {
+    if (!own(d.owner_fd)) {
         err_set(err, EBUSY, "another corod-exec is running on %s", path);
         goto fail;
     }

@@ -156,13 +156,16 @@ static void lose(struct verdict *v, struct attempt *a)
     check_again(v, a, stuck ? AGAIN_LATER_US : AGAIN_US);
 }
 
-static void send_wanted_stop(struct verdict *v, struct attempt *a)
+/* What could not be told before: there was no monitor yet, or its queue of signals was full. */
+static void steer_as_wanted(struct verdict *v, struct attempt *a)
 {
-    uint64_t packed = monitor_signal_pack(MONITOR_STOP, a->number, a->stop_grace_ms);
-    if (!a->stop_wanted)
-        return;
-    a->stop_wanted = !verdict_steer(v, a, packed);
-    if (a->stop_wanted)
+    uint64_t stop = monitor_signal_pack(MONITOR_STOP, a->number, a->stop_grace_ms);
+    uint64_t credit = monitor_signal_pack(MONITOR_CREDIT, a->number, a->credit_wanted);
+    if (a->stop_wanted && verdict_steer(a, stop))
+        a->stop_wanted = false;
+    if (a->credit_wanted && verdict_steer(a, credit))
+        a->credit_wanted = 0;
+    if (a->stop_wanted || a->credit_wanted)
         check_again(v, a, AGAIN_US);
 }
 
@@ -171,7 +174,7 @@ void verdict_check(struct verdict *v, struct attempt *a)
     if (a->state == ATTEMPT_ENDED || a->state == ATTEMPT_LOST)
         return;
     if (a->monitor || a->adopted) { /* its death will be heard of */
-        send_wanted_stop(v, a);
+        steer_as_wanted(v, a);
         return;
     }
     int locked = ledger_is_locked(v->ledger, a->number);
@@ -182,7 +185,7 @@ void verdict_check(struct verdict *v, struct attempt *a)
         lose(v, a);
     } else if (locked == 1 && a->has_pid && adopt(v, a)) {
         a->state = ATTEMPT_RUNNING;
-        send_wanted_stop(v, a);
+        steer_as_wanted(v, a);
     } else {
         /* Its P is on its way, or its monitor is just dying, or the disk fails. */
         check_again(v, a, AGAIN_US);
@@ -206,9 +209,8 @@ void verdict_again(struct verdict *v, int64_t now_us)
     }
 }
 
-bool verdict_steer(struct verdict *v, struct attempt *a, uint64_t packed)
+bool verdict_steer(struct attempt *a, uint64_t packed)
 {
-    (void)v;
     if (a->monitor)
         return monitor_signal(a->monitor->pidfd, packed);
     return a->adopted && monitor_signal(a->adopted->pidfd, packed);
@@ -221,7 +223,16 @@ void verdict_stop(struct verdict *v, struct attempt *a, uint32_t grace_ms)
     if (!a->stop_wanted || grace_ms < a->stop_grace_ms)
         a->stop_grace_ms = grace_ms;
     a->stop_wanted = true;
-    send_wanted_stop(v, a);
+    steer_as_wanted(v, a);
+}
+
+void verdict_credit(struct verdict *v, struct attempt *a, uint64_t position)
+{
+    if (a->state != ATTEMPT_RUNNING)
+        return;
+    if (position > a->credit_wanted)
+        a->credit_wanted = position;
+    steer_as_wanted(v, a);
 }
 
 void verdict_forget(struct verdict *v, struct attempt *a)

@@ -34,8 +34,10 @@ void verdict_check(struct verdict *v, struct attempt *a);
 void verdict_again(struct verdict *v, int64_t now_us);
 /* Stops an attempt: through its monitor, now or as soon as that is found. */
 void verdict_stop(struct verdict *v, struct attempt *a, uint32_t grace_ms);
-/* Steers it; false when nobody is there to steer. */
-bool verdict_steer(struct verdict *v, struct attempt *a, uint64_t packed);
+/* Its output is taken up to this position: told now or as soon as its monitor is found. */
+void verdict_credit(struct verdict *v, struct attempt *a, uint64_t position);
+/* Steers it (monitor_signal_pack()); false when nobody is there to steer. */
+bool verdict_steer(struct attempt *a, uint64_t packed);
 /* Lets an attempt go that is being forgotten. */
 void verdict_forget(struct verdict *v, struct attempt *a);
 void verdict_release(struct verdict *v);

@@ -63,7 +63,8 @@ void exec_resolve(struct exec_client *c, uint64_t number, bool same_boot);
 void exec_settle(struct exec_client *c, uint64_t number);
 /* Stops (SIGSTOP) all of an attempt, or lets it go on. */
 void exec_pause(struct exec_client *c, uint64_t number, bool paused);
-/* The output of an attempt with window_bytes is taken up to this position (and committed). */
+/* The output of an attempt with window_bytes is taken up to this position (and committed). To be
+ * told again when an attempt was resolved as running: a new executor does not know it. */
 void exec_credit(struct exec_client *c, uint64_t number, uint64_t position);
 /* Asks its monitor to write what it holds of the output to the log file now. */
 void exec_flush_output(struct exec_client *c, uint64_t number);

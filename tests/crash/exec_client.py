@@ -191,11 +191,11 @@ class Executor:
             s = socket.socket(socket.AF_UNIX)
             try:
                 s.connect(self.socket)
-                return s
-            except OSError:
+                return Client(s, highest, open_attempts)
+            except OSError:  # it may be the socket of one who has just died
                 s.close()
                 return None
-        return Client(wait_until("corod-exec to listen", attempt), highest, open_attempts)
+        return wait_until("corod-exec to listen", attempt)
 
 
 class Client:

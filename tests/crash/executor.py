@@ -123,6 +123,26 @@ def killed_while_a_segment_is_begun(x):
 
 
 @test
+def killed_while_the_next_segment_is_begun(x):
+    if not has_errinj():
+        raise Skip("built without fault points")
+    x.start(errinj="EXEC_ROTATE=2")
+    c = x.connect()
+    n = 0
+    try:
+        while n < 2000:
+            n += 1
+            c.start(n, ["sh", "-c", "head -c 15000 /dev/zero"])
+            c.end(n)
+    except (Failure, ConnectionError):
+        x.process.wait(20)
+    x.start()
+    c, end = finish(x, n)
+    expect("the one that was being started", (n > 250, end["outcome"], runs(x)), (True, EXITED, 1))
+    expect("segments", len(os.listdir(f"{x.state}/journal")) <= 2, True)
+
+
+@test
 def killed_executor_finds_its_commands(x):
     x.start()
     c = x.connect()

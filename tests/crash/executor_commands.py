@@ -122,9 +122,44 @@ def what_a_command_gets(x):
 
 
 @test
+def what_was_changed_for_the_executor_is_put_back(x):
+    if os.getuid() != 0:
+        raise Skip("needs root to lower an oom score")
+    x.prefix = ["sh", "-c", 'echo 300 > /proc/self/oom_score_adj; ulimit -Sn 500; exec "$@"', "sh"]
+    c = x.start().connect()
+    end = run(c, 1, ["sh", "-c", "cat /proc/self/oom_score_adj /proc/$PPID/oom_score_adj; ulimit -Sn"])
+    expect("the command's, its monitor's", text_of(end["output"]).split(), [b"0", b"300", b"500"])
+    os.kill(x.process.pid, signal.SIGHUP)
+    expect("it goes on", run(c, 2, ["true"])["status"], 0)
+
+
+@test
+def no_descriptors_left(x):
+    x.prefix = ["sh", "-c", 'ulimit -n 40; exec "$@"', "sh"]
+    c = x.start().connect()
+    for n in range(1, 41):
+        c.start(n, ["sh", "-c", f"until [ -e {x.root}/go ]; do sleep 0.02; done"])
+    wait_until("descriptors to be used up", lambda: "cannot be started now" in open(x.log).read())
+    other = x.connect(0, range(1, 41))
+    open(f"{x.root}/go", "w").close()
+    running = []
+    for n in range(1, 41):
+        other.resolve(n)
+        if other.state(n) == RUNNING:
+            running.append(n)
+        else:
+            other.start(n, ["true"])
+    if not 5 <= len(running) <= 30:
+        raise Failure(f"{len(running)} of them ran")
+    for n in range(1, 41):
+        end = other.end(n)
+        expect(f"end {end}", end["status"], 0)
+
+
+@test
 def input_and_output(x):
     c = x.start().connect()
-    big = os.urandom(4 << 20)
+    big = os.urandom(16 << 20)
     for number, data in ((1, b""), (2, b"hello\0there\n"), (3, big)):
         end = run(c, number, ["cat"], stdin=data)
         expect("stdin", text_of(framed(x, end)) == data, True)
@@ -205,6 +240,17 @@ def a_spool_waits_for_credit(x):
 
 
 @test
+def credit_reaches_an_adopted_monitor(x):
+    c = x.start().connect()
+    c.start(1, ["sh", "-c", "head -c 300000 /dev/zero"], cap=0, window=50000)
+    c.started(1)
+    x.restart()
+    c = x.connect(1, [1])
+    c.credit(1, 1 << 20)
+    expect("all of it", len(text_of(framed(x, c.end(1)))), 300000)
+
+
+@test
 def flush_writes_at_once(x):
     c = x.start().connect()
     c.start(1, ["sh", "-c", "sleep 0.1; echo x; exec sleep 1000"])
@@ -267,7 +313,7 @@ def cmdline(pid):
 @test
 def a_stopped_process_takes_its_stop(x):
     c = x.start().connect()
-    c.start(1, ["sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.02; done"])
+    c.start(1, ["sh", "-c", "trap 'exit 5' TERM; while :; do :; done"])
     pid = c.started(1)
     state = lambda: open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0]
     c.pause(1, True)
