@@ -170,7 +170,7 @@ static bool set_paths(struct config *c, struct err *err)
         {&c->state_dir, c->paths.state_dir},
         {&c->exec_socket, c->paths.exec_socket},
         {&c->exec_state, c->paths.exec_state_dir},
-        {&c->exec_program, c->is_system ? NULL : COROD_LIBEXECDIR "/corod-exec"},
+        {&c->exec_program, c->is_system ? NULL : COROD_SBINDIR "/corod-exec"},
     };
     for (size_t i = 0; i < ARRAY_LEN(open); i++) {
         if (!*open[i].member || !**open[i].member)

@@ -180,6 +180,8 @@ static bool watch_signals(struct corod *c, struct err *err)
 static void find_executor(struct corod *c)
 {
     char self[PATH_MAX];
+    if (c->config.exec_program && !*c->config.exec_program)
+        c->config.exec_program = NULL;
     if (!c->config.exec_program || access(c->config.exec_program, X_OK) == 0)
         return;
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);

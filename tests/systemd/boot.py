@@ -251,6 +251,7 @@ def main():
     if failed:
         print(machine.run("journalctl", "-b", "--no-pager", "-n", "120", "-u", "corod*",
                           check=False).stdout)
+        print(machine.run("journalctl", "-b", "--no-pager", "_UID=4321", check=False).stdout)
         print(machine.run("systemctl", "status", "--no-pager", "corod*", check=False).stdout)
     machine.stop()
     print("%d passed, %d failed, 0 skipped" % (passed, failed))
