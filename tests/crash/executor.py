@@ -2,12 +2,13 @@
 """Kills corod-exec and its monitors in every window that attempts can be in, and looks whether each command ran
 at most once and its end is told right. Speaks the executor's own protocol over its real socket."""
 import os
+import random
 import signal
 import struct
 import subprocess
 
-from exec_client import (END, EXITED, LOST, NOT_STARTED, RUNNING, SIGNALED, START, UNKNOWN, Executor, Failure, Skip,
-                         alive, has_errinj, main, processes, program, start_payload, test, text_of, wait_until)
+from exec_client import (END, EXITED, LOST, NOT_STARTED, RUNNING, SIGNALED, START, STATE, UNKNOWN, Failure, Skip, alive,
+                         has_errinj, main, parse_end, processes, program, start_payload, test, text_of, wait_until)
 
 ECANCELED = 125
 
@@ -326,6 +327,98 @@ def a_new_connection_discards_the_old_ones_input(x):
     except (Failure, ConnectionError) as e:
         if "closed" not in str(e) and not isinstance(e, ConnectionError):
             raise
+
+
+@test
+def what_the_daemon_does_not_know_is_left_alone(x):
+    x.start()
+    c = x.connect()
+    c.start(1, ["sleep", "1000"])
+    c.start(2, ["sleep", "1000"])
+    pids = [c.started(1), c.started(2)]
+    c.settle(2)
+    x.restart()
+    c = x.connect(2, [2])  # a store that was put back from yesterday knows nothing of 1
+    c.resolve(2)
+    expect("known", c.state(2), RUNNING)
+    c.resolve(1)
+    expect("not known, but asked for", c.state(1), RUNNING)
+    for pid in pids:
+        expect("alive", alive(pid), True)
+        os.kill(pid, signal.SIGKILL)
+    expect("end", c.end(2)["status"], 9)
+    c.start(3, ["true"])
+    expect("it goes on", c.end(3)["status"], 0)
+
+
+@test
+def torture(x):
+    """Kills the executor and monitors at random while many commands run. Each runs at most once; what is said to
+    have ended well ran once; what is lost is lost because its monitor was killed."""
+    seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
+    r = random.Random(seed)
+    total, ends, killed, sent, resolving = 150, {}, 0, 0, set()
+    x.start()
+    c = x.connect()
+    try:
+        while len(ends) < total:
+            for _ in range(r.randrange(12)):
+                if sent < total and not resolving:  # numbers ascend, so what was unknown is sent first
+                    sent += 1
+                    c.start(sent, ["sh", "-c", f"echo x >> {x.root}/ran.{sent}; sleep 0.0{r.randrange(6)}; exit {sent % 50}"])
+            try:
+                c.read(r.random() * 0.02)
+                for kind, payload in c.got:
+                    resolving.discard(struct.unpack_from("<Q", payload)[0])
+                    if kind == END:
+                        e = parse_end(payload)
+                        expect("number", 1 <= e["number"] <= sent, True)
+                        if ends.setdefault(e["number"], e)["outcome"] != e["outcome"]:
+                            raise Failure(f"{ends[e['number']]} and {e}")
+                        c.settle(e["number"])
+                    elif kind == STATE and payload[8] == UNKNOWN:
+                        n = struct.unpack_from("<Q", payload)[0]
+                        c.start(n, ["sh", "-c", f"echo x >> {x.root}/ran.{n}; exit {n % 50}"])
+                c.got = []
+            except (OSError, Failure) as e:
+                if isinstance(e, Failure) and "closed" not in str(e):
+                    raise
+            monitors = [p for p, v in processes().items() if v[2] == "corod-monitor" and x.state in command_of(p)]
+            if monitors and r.random() < 0.1:
+                os.kill(r.choice(monitors), signal.SIGKILL)
+                killed += 1
+            if r.random() < 0.2:
+                x.restart()
+                c = x.connect(sent, [n for n in range(1, sent + 1) if n not in ends])
+                resolving = {n for n in range(1, sent + 1) if n not in ends}
+                for n in sorted(resolving):
+                    c.resolve(n)
+        lost = 0
+        for n, e in ends.items():
+            try:
+                with open(f"{x.root}/ran.{n}") as f:
+                    ran = len(f.readlines())
+            except FileNotFoundError:
+                ran = 0
+            expect(f"runs of {n}, {e}", ran <= (0 if e["never_ran"] else 1), True)
+            if e["outcome"] == LOST:
+                lost += 1
+            else:
+                expect(f"runs, status of {n}", (ran, e["status"]), (1, n % 50))
+        # One that was handed to nobody (the executor was killed behind its S) is lost without a monitor's death.
+        never = sum(e["never_ran"] for e in ends.values())
+        expect(f"lost at most as killed ({lost}, {never}, {killed})", lost - never <= killed, True)
+    except Exception:
+        print(f"SEED={seed}")
+        raise
+
+
+def command_of(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline") as f:
+            return f.read()
+    except OSError:
+        return ""
 
 
 @test
