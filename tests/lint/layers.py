@@ -32,7 +32,7 @@ FOREIGN = [
     (r"openssl/.*", [layer for layer in MAY if layer not in ("daemon/executor", "daemon/task")]),
 ]
 # The runtime is pure: no descriptor, no clock.
-PURE = r"(unistd|fcntl|time|poll|pthread|signal|sys/socket|sys/time|sys/epoll|sys/stat)\.h"
+PURE = r"(unistd|fcntl|time|poll|pthread|sys/socket|sys/time|sys/epoll|sys/stat)\.h"
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 
 
