@@ -127,8 +127,12 @@ static void settle_unless_open(void *arg, struct attempt *a)
 static bool on_hello(struct executor *e, const struct exec_frame *f, struct err *err)
 {
     struct exec_hello h;
-    if (!exec_get_hello(f->payload, f->len, &h, err))
+    if (!exec_get_hello(f->payload, f->len, &h, err)) {
+        /* Of another version, most likely: ours tells it so. */
+        exec_put_hello_back(server_out(&e->server), e->ledger.highest, e->ledger.boot_id_text);
+        server_flush(&e->server);
         return false;
+    }
     cleanup_free uint64_t *open = xcalloc(h.n_open + 1, sizeof *open);
     struct reader r = READER(h.open, h.n_open * 8);
     for (size_t i = 0; i < h.n_open; i++)

@@ -247,6 +247,10 @@ void monitor_start(struct monitor *m, int64_t now_us)
         if (r.stage != LAUNCH_FORK)
             waitpid(r.pid, NULL, 0);
         close_pipes(c);
+        if (r.stage == LAUNCH_FORK && m->cgroup_fd >= 0 && r.error != EAGAIN && r.error != ENOMEM) {
+            log_warning("cgroup %s cannot be used: %s", m->cgroup, strerror(r.error));
+            m->cgroup_fd = close_fd(m->cgroup_fd);
+        }
         if (r.stage == LAUNCH_FORK || r.stage == LAUNCH_RECORD) {
             if (m->phase != PHASE_STARTING)
                 log_warning("attempt %llu: cannot start it now: %s: trying again",

@@ -20,11 +20,10 @@ enum { AGAIN_US = 50 * 1000, AGAIN_LATER_US = 1000 * 1000, STUCK_US = 5 * 1000 *
 void monitor_signal_tree(struct monitor *m, int signo)
 {
     if (m->cgroup_fd >= 0) {
-        if (signo == SIGKILL && cgroup_kill(m->setup.cgroup_dirfd, m->cgroup)) {
+        /* Root may have moved some out of it, so for a kill all are looked for. */
+        if (signo == SIGKILL && cgroup_kill(m->setup.cgroup_dirfd, m->cgroup))
             m->cgroup_killed = true;
-            return;
-        }
-        if (cgroup_signal(m->setup.cgroup_dirfd, m->cgroup, signo) >= 0)
+        else if (cgroup_signal(m->setup.cgroup_dirfd, m->cgroup, signo) > 0 && signo != SIGKILL)
             return;
     }
     struct proc_list l = {0};
@@ -85,7 +84,8 @@ void monitor_steer(struct monitor *m, uint64_t packed, int64_t now_us)
         stop(m, value, now_us);
         break;
     case MONITOR_FLUSH:
-        output_flush(&m->out, now_us);
+        if (m->phase != PHASE_RECORDING) /* it is decided where its output is */
+            output_flush(&m->out, now_us);
         break;
     case MONITOR_CREDIT:
         if (value > c->committed)

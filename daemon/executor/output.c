@@ -164,6 +164,7 @@ bool output_flush(struct output *o, int64_t now_us)
 
 void output_finish(struct output *o, bool *in_memory)
 {
+    o->flush_at_us = 0;
     *in_memory = o->fd < 0 && o->pending.len <= EXEC_OUTPUT_MAX_BYTES;
     if (!*in_memory && o->pending.len > 0 && !write_pending(o))
         drop_pending(o);

@@ -118,7 +118,8 @@ static bool kill_left(struct verdict *v, struct attempt *a)
     if (v->cgroup_dirfd >= 0 && a->has_pid) {
         cgroup_name(name, a->pid.monitor_pid);
         if (cgroup_signal(v->cgroup_dirfd, name, 0) == 1) {
-            cgroup_kill(v->cgroup_dirfd, name);
+            if (!cgroup_kill(v->cgroup_dirfd, name))
+                cgroup_signal(v->cgroup_dirfd, name, SIGKILL);
             return true;
         }
         cgroup_remove(v->cgroup_dirfd, a->pid.monitor_pid);

@@ -28,7 +28,8 @@ struct exec_client {
     struct alarm *retry;
     int64_t retry_us;
     bool up, told_down;
-    pid_t child; /* the executor that was spawned last, 0: none */
+    pid_t child;     /* the executor that was spawned last, 0: none */
+    int spawn_error; /* that was logged */
     struct buf in, out;
     bool busy, dead; /* freed by a callback of its own: done when that returns */
 };
@@ -90,9 +91,11 @@ static void spawn_executor(struct exec_client *c)
                              POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     int e = posix_spawn(&c->child, c->spawn, &files, &attr, argv, environ);
     if (e) {
-        log_error("cannot start %s: %s", c->spawn, strerror(e));
+        if (e != c->spawn_error)
+            log_error("cannot start %s: %s", c->spawn, strerror(e));
         c->child = 0;
     }
+    c->spawn_error = e;
     posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&files);
 }

@@ -365,7 +365,8 @@ def torture(x):
             for _ in range(r.randrange(12)):
                 if sent < total and not resolving:  # numbers ascend, so what was unknown is sent first
                     sent += 1
-                    c.start(sent, ["sh", "-c", f"echo x >> {x.root}/ran.{sent}; sleep 0.0{r.randrange(6)}; exit {sent % 50}"])
+                    c.start(sent, ["sh", "-c", f"echo x >> {x.root}/ran.{sent}; sleep 0.0{r.randrange(6)};"
+                                               f" exit {sent % 50}"])
             try:
                 c.read(r.random() * 0.02)
                 for kind, payload in c.got:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What a command gets from corod-exec and what it cannot get: descriptors, environment, rights, output, stops,
 leftovers, full disks, control groups. Speaks the executor's own protocol over its real socket."""
+import json
 import os
 import pwd
 import resource
@@ -10,8 +11,8 @@ import struct
 import subprocess
 import time
 
-from exec_client import (CREDIT, DROPPED, EXITED, FLUSH, HELLO, NOT_STARTED, NOTICE, REMOVE_LOG, RUNNING, SIGNALED,
-                         START, STDERR, STDOUT, Failure, Skip, alive, chunks, frame, has_errinj, main, processes,
+from exec_client import (DROPPED, EXITED, FLUSH, HELLO, NOT_STARTED, NOTICE, REMOVE_LOG, RUNNING, SIGNALED,
+                         START, STDERR, STDOUT, Failure, Skip, alive, chunks, frame, main, processes,
                          start_payload, test, text_of, wait_until)
 
 ENOENT, EACCES, EPERM, ENOEXEC = 2, 13, 1, 8
@@ -102,8 +103,8 @@ def what_a_command_gets(x):
               " oom=open('/proc/self/oom_score_adj').read(), nofile=resource.getrlimit(resource.RLIMIT_NOFILE),"
               " core=resource.getrlimit(resource.RLIMIT_CORE), stdin=os.read(0, 100).decode())))\n")
     end = run(c, 1, ["python3", "-S", "-E", "-c", script], cwd=x.root, umask=0o27,
-              env={"PATH": "/usr/local/bin:/usr/bin:/bin", "A": "=b c", "CORO_ATTEMPT": "999"}, limits=[(resource.RLIMIT_CORE, 0, 0)])
-    import json
+              env={"PATH": "/usr/local/bin:/usr/bin:/bin", "A": "=b c", "CORO_ATTEMPT": "999"},
+              limits=[(resource.RLIMIT_CORE, 0, 0)])
     got = json.loads(text_of(end["output"]))
     for key in ("LC_CTYPE", "CORO_EXECUTOR"):
         got["env"].pop(key, None)
@@ -202,7 +203,8 @@ def a_capped_log_keeps_head_and_tail(x):
     end = run(c, 1, ["seq", "-f", "%09.0f", str(lines)], cap=cap)
     head_at, head = read_log(log_file(x, 1))
     tails = sorted(read_log(log_file(x, 1, s)) for s in (".t0", ".t1"))
-    expect("bytes in files", sum(os.path.getsize(log_file(x, 1, s)) for s in ("", ".t0", ".t1")) < cap + 200_000, True)
+    total = sum(os.path.getsize(log_file(x, 1, s)) for s in ("", ".t0", ".t1"))
+    expect(f"{total} bytes in files", total < cap + 200_000, True)
     expect("head", head_at, 0)
     expect("head's text", text_of(head).startswith(b"000000001\n000000002\n"), True)
     expect("tails follow each other", tails[0][0] + len(tails[0][1]), tails[1][0])
@@ -281,8 +283,9 @@ def stops(x):
         raise Failure(f"killed after {time.monotonic() - began} s")
     c.stop(2, 5000)
     end = c.end(2)
-    expect("tidy", (end["outcome"], end["status"], text_of(framed(x, end)), end["stopped"]), (EXITED, 7, b"bye\n", True))
-    mine = lambda: [p for p, v in processes().items() if v[2] == "sh" and p != os.getpid() and stubborn.encode() in cmdline(p)]
+    expect("tidy", (end["outcome"], end["status"], text_of(framed(x, end)), end["stopped"]),
+           (EXITED, 7, b"bye\n", True))
+    mine = lambda: [p for p, v in processes().items() if v[2] == "sh" and stubborn.encode() in cmdline(p)]
     wait_until("the tree", lambda: len(mine()) >= 3)
     c.stop(3, 200)
     expect("a tree", c.end(3)["status"], 15)
@@ -394,7 +397,8 @@ def bad_peers(x):
     x.start()
     hello = frame(HELLO, struct.pack("<IQ", 1, 0) + b"\0")
     start = start_payload(1, ["true"])
-    for data in (b"\0\0\0\0", b"\xff\xff\xff\xff\1", frame(START, start), frame(HELLO, struct.pack("<IQ", 99, 0) + b"\0"),
+    for data in (b"\0\0\0\0", b"\xff\xff\xff\xff\1", frame(START, start),
+                 frame(HELLO, struct.pack("<IQ", 99, 0) + b"\0"),
                  frame(HELLO, struct.pack("<IQ", 1, 0) + b"\xff\xff\xff\xff\x0f"), hello + frame(77, b""),
                  hello + frame(3, b"\1"), hello + frame(START, start[:20]), hello + frame(START, start + b"x"),
                  hello + frame(START, start.replace(b"true\0", b"tr\0e\0")), hello + frame(3, bytes(12)),
@@ -411,6 +415,11 @@ def bad_peers(x):
         except ConnectionResetError:
             pass
         s.close()
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(x.socket)
+    s.sendall(frame(HELLO, struct.pack("<IQ", 99, 0) + b"\0"))
+    expect("its own version", struct.unpack("<IBI", s.recv(9)), (4 + 8 + 38 + 1, HELLO, 1))
+    s.close()
     c = x.connect()
     expect("nothing was started", c.highest, 0)
     expect("it goes on", run(c, 1, ["true"])["status"], 0)
@@ -515,8 +524,10 @@ def policies(x):
     wait_until("the new policy", lambda: "read again" in open(x.log).read())
     expect("root", run(c, 2000, ["true"], uid=0)["status"], 0)
     expect("uid 1", run(c, 2001, ["true"], uid=1)["status"], 0)
-    for text, mode, why in (("allow-user root\n", 0o666, "written by others"), ("allow-everybody 1\n", 0o644, "neither"),
-                            ("allow-user no-such-user-here\n", 0o644, "no user"), ("allow-uid-from x\n", 0o644, "not a uid")):
+    for text, mode, why in (("allow-user root\n", 0o666, "written by others"),
+                            ("allow-everybody 1\n", 0o644, "neither"),
+                            ("allow-user no-such-user-here\n", 0o644, "no user"),
+                            ("allow-uid-from x\n", 0o644, "not a uid")):
         x.kill()
         with open(path, "w") as f:
             f.write(text)
@@ -673,6 +684,10 @@ def in_a_cgroup(x):
         c.stop(4, 100)
         c.end(4)
         expect("stopped", here(), [])
+        # One that somebody took away is done without.
+        end = run(c, 5, ["sh", "-c", "echo $PPID"])
+        os.rmdir(f"{path}/m{int(text_of(end['output']))}")
+        expect("without its cgroup", run(c, 6, ["true"])["status"], 0)
         wait_until("dead monitors' cgroups to go", lambda: not os.path.exists(f"{path}/m{monitor}"))
     finally:
         x.clean_up()
