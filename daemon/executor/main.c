@@ -96,11 +96,26 @@ static void fill_standard_fds(void)
         close(fd);
 }
 
+/*
+ * Started by a command of ours (one that restarts the daemon, say) it would bear that attempt's
+ * mark, by which what is left of the attempt is found and killed. What /proc shows is the
+ * environment of the exec.
+ */
+static void shed_mark(char **argv)
+{
+    if (!getenv("CORO_EXECUTOR"))
+        return;
+    unsetenv("CORO_EXECUTOR");
+    unsetenv("CORO_ATTEMPT");
+    execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char **argv)
 {
     const char *v[OPT_COUNT] = {NULL};
     struct err err;
 
+    shed_mark(argv);
     fill_standard_fds();
     if (!parse(argc, argv, v))
         return 2;

@@ -223,6 +223,21 @@ def a_killed_monitor_loses_its_one_command(x):
 
 
 @test
+def an_executor_started_by_a_command_is_not_taken_for_it(x):
+    x.start().connect()
+    with open(f"{x.state}/id") as f:
+        mark = {"CORO_EXECUTOR": f.read(), "CORO_ATTEMPT": "1"}
+    x.restart(env=mark)
+    c = x.connect()
+    c.start(1, ["sleep", "1000"])
+    pid = c.started(1)
+    os.kill(processes()[pid][0], signal.SIGKILL)
+    expect("outcome", c.end(1)["outcome"], LOST)
+    c.start(2, ["true"])
+    expect("it goes on", c.end(2)["status"], 0)
+
+
+@test
 def a_monitor_killed_while_no_executor_was_there(x):
     x.start()
     c = x.connect()
