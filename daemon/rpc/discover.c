@@ -112,5 +112,4 @@ void method_rpc_discover(struct request *r, const struct rpc_discover_params *p)
     write_events(&o);
     jout_end_object(&o);
     request_result(r, &b);
-    buf_release(&b);
 }

@@ -453,7 +453,6 @@ static void on_job(struct request *r, const struct rows *sets, size_t n)
     jout_uint(&o, s->id);
     jout_end_object(&o);
     request_result(r, &b);
-    buf_release(&b);
     step_soon(f);
 }
 

@@ -12,12 +12,6 @@ enum { GET_LINES = 10000, GET_OUTPUT_BYTES = 1024 * 1024, GET_TASKS = 1000 };
 /* Rows of attempts behind a tree. */
 enum { TREE_ATTEMPTS = 20000 };
 
-static void reply(struct request *r, struct buf *b)
-{
-    request_result(r, b);
-    buf_release(b);
-}
-
 /* Not found, or another user's and private: the same. */
 static void not_found(struct request *r, uint64_t id)
 {
@@ -65,7 +59,7 @@ static void on_submitted(void *arg, const struct submitted *s, const struct mist
         mistakes_write(s->warnings, &o);
     }
     jout_end_object(&o);
-    reply(r, &b);
+    request_result(r, &b);
 }
 
 /* An environment: names have no '=' and are not empty, no NUL anywhere. */
@@ -124,7 +118,7 @@ static void on_checked(void *arg, const struct mistakes *errors, const struct mi
     jout_key(&o, "warnings");
     mistakes_write(warnings, &o);
     jout_end_object(&o);
-    reply(r, &b);
+    request_result(r, &b);
 }
 
 void method_job_check(struct request *r, const struct job_check_params *p)
@@ -226,7 +220,7 @@ static void on_get_rows(struct request *r, const struct rows *sets, size_t n)
     jout_key(&o, "attempts");
     write_attempt_counts(&sets[SET_ATTEMPTS], &o);
     jout_end_object(&o);
-    reply(r, &b);
+    request_result(r, &b);
 }
 
 static void read_get(struct request *r)
@@ -283,7 +277,7 @@ static void on_tree_rows(struct request *r, const struct rows *sets, size_t n)
     jout_key(&o, "more");
     jout_uint(&o, t->more);
     jout_end_object(&o);
-    reply(r, &b);
+    request_result(r, &b);
 }
 
 static void read_tree(struct request *r)
@@ -337,7 +331,7 @@ static void on_cancelled_rows(struct request *r, const struct rows *sets, size_t
     jout_key(&o, "jobs");
     jobs_write(sets, n, &o);
     jout_end_object(&o);
-    reply(r, &b);
+    request_result(r, &b);
 }
 
 static void read_cancelled(struct request *r)

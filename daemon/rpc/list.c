@@ -35,7 +35,6 @@ static void on_rows(struct request *r, const struct rows *sets, size_t n)
     }
     jout_end_object(&o);
     request_result(r, &b);
-    buf_release(&b);
 }
 
 static void add_label(struct batch *q, const char *label)
@@ -86,7 +85,6 @@ void method_job_list(struct request *r, const struct job_list_params *p)
         struct buf b = {0};
         buf_addstr(&b, "{\"jobs\":[]}");
         request_result(r, &b);
-        buf_release(&b);
         return;
     }
     struct list *l = xcalloc(1, sizeof *l);

@@ -103,7 +103,6 @@ static void answer(struct request *r)
     }
     jout_end_object(&o);
     request_result(r, &b);
-    buf_release(&b);
 }
 
 static void on_lines(struct request *r, const struct rows *sets, size_t n)

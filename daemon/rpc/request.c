@@ -49,7 +49,7 @@ static void answer(struct request *r, const struct buf *text)
     }
 }
 
-void request_result(struct request *r, const struct buf *json)
+void request_result(struct request *r, struct buf *json)
 {
     if (r->id && r->session) {
         struct buf b = {0};
@@ -60,6 +60,7 @@ void request_result(struct request *r, const struct buf *json)
         answer(r, &b);
         buf_release(&b);
     }
+    buf_release(json);
     request_free(r);
 }
 
@@ -124,7 +125,6 @@ static void on_result_committed(void *arg)
     struct buf result = r->result;
     r->result = (struct buf){0};
     request_result(r, &result);
-    buf_release(&result);
 }
 
 void request_result_after_commit(struct request *r)

@@ -38,7 +38,8 @@ struct request {
 void request_free(struct request *r);
 
 /* Each of these answers and frees the request. */
-void request_result(struct request *r, const struct buf *json);
+/* json is empty afterwards. */
+void request_result(struct request *r, struct buf *json);
 /* data: JSON or NULL. */
 void request_error(struct request *r, int code, const struct buf *data, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -208,7 +208,6 @@ void method_event_subscribe(struct request *r, const struct event_subscribe_para
     jout_uint(&o, ring_last_seq(ring));
     jout_end_object(&o);
     request_result(r, &b);
-    buf_release(&b);
     if (p->after >= 0)
         ring_each_after(ring, (uint64_t)p->after, replay, s);
 }
@@ -228,5 +227,4 @@ void method_subscription_cancel(struct request *r, const struct subscription_can
     struct buf b = {0};
     buf_addstr(&b, "{}");
     request_result(r, &b);
-    buf_release(&b);
 }

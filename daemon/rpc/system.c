@@ -7,12 +7,6 @@
 #include "proto/log.h"
 #include "proto/mem.h"
 
-static void reply(struct request *r, struct buf *b)
-{
-    request_result(r, b);
-    buf_release(b);
-}
-
 void method_system_ping(struct request *r, const struct system_ping_params *p)
 {
     struct buf b = {0};
@@ -22,7 +16,7 @@ void method_system_ping(struct request *r, const struct system_ping_params *p)
     jout_key(&o, "time");
     jout_time(&o, clock_real_us());
     jout_end_object(&o);
-    reply(r, &b);
+    request_result(r, &b);
 }
 
 void method_system_version(struct request *r, const struct system_version_params *p)
@@ -43,7 +37,7 @@ void method_system_version(struct request *r, const struct system_version_params
         jout_text(&o, features[i]);
     jout_end_array(&o);
     jout_end_object(&o);
-    reply(r, &b);
+    request_result(r, &b);
 }
 
 static void member_uint(struct json_out *o, const char *key, uint64_t v)
@@ -105,7 +99,7 @@ void method_system_stats(struct request *r, const struct system_stats_params *p)
     jout_end_object(&o);
     /* Not after a commit: while the disk refuses this is how to learn why. What it shows are
      * counts of now, nothing that a client could build on. */
-    reply(r, &b);
+    request_result(r, &b);
 }
 
 void method_system_reload(struct request *r, const struct system_reload_params *p)
@@ -122,7 +116,7 @@ void method_system_reload(struct request *r, const struct system_reload_params *
         return;
     }
     buf_addch(&b, '}');
-    reply(r, &b);
+    request_result(r, &b);
 }
 
 void method_system_drain(struct request *r, const struct system_drain_params *p)

@@ -91,7 +91,6 @@ static void answer(struct wait *w, const struct rows *sets)
     jout_bool(&o, w->timed_out && !is_met(w));
     jout_end_object(&o);
     request_result(w->request, &b);
-    buf_release(&b);
 }
 
 static void on_rows(struct request *r, const struct rows *sets, size_t n)
