@@ -20,6 +20,11 @@ struct act *frame_push(struct task *t, struct scope *s)
     return a;
 }
 
+const struct scope *frame_scope(const struct act *a)
+{
+    return ((const struct frame_act *)a)->scope;
+}
+
 static struct frame_act *frame_of(const struct task *t)
 {
     struct act *a = task_top(t);

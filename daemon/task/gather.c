@@ -96,7 +96,8 @@ void gather_child_done(struct gather *g, struct task *child)
     if (g->finished < g->futures)
         return;
     if (g->cancel_requested) {
-        g->error = error_new("CancelledError", "%s", "");
+        g->error = child->outcome == OUTCOME_CANCELLED ? value_ref(child->value)
+                                                       : error_new("CancelledError", "%s", "");
         outer_done(g, GATHER_ERROR);
     } else {
         outer_done(g, GATHER_RESULTS);
@@ -131,8 +132,10 @@ struct value *gather_results(const struct gather *g, struct value **error)
             items[n] = value_ref(child->value);
             continue;
         }
-        struct value_member m = {value_text("error"),
-                                 child->value ? value_ref(child->value) : value_null()};
+        /* asyncio makes a new CancelledError here. */
+        struct value_member m = {value_text("error"), child->outcome == OUTCOME_ERROR
+                                                          ? value_ref(child->value)
+                                                          : error_new("CancelledError", "%s", "")};
         items[n] = value_object(&m, 1);
         if (!items[n])
             items[n] = value_null();

@@ -28,6 +28,11 @@ bool limit_push(struct task *t, struct sem *sem, const struct node *branch, stru
     return true;
 }
 
+const struct scope *limit_scope(const struct act *a)
+{
+    return ((const struct limit_act *)a)->scope;
+}
+
 static void unqueue(struct sem *s, struct sem_waiter *w)
 {
     if (!w->queued)

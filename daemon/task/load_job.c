@@ -167,12 +167,24 @@ static bool load_gathers(struct job_loader *l)
     return true;
 }
 
+/* All variables around are there. Rows of ended tasks may still name scopes that went since: those
+ * nobody reaches. */
+static bool load_reaches(struct job_loader *l, const struct act *a)
+{
+    const struct scope *s = a->kind == &kind_frame   ? frame_scope(a)
+                            : a->kind == &kind_limit ? limit_scope(a)
+                                                     : NULL;
+    /* One that was looked at once more is not followed again. */
+    for (; s && map_get(&l->filled, (uint64_t)s->id + 1) != l; s = s->parent) {
+        if (!map_get(&l->filled, (uint64_t)s->id + 1))
+            return false;
+        map_put(&l->filled, (uint64_t)s->id + 1, l);
+    }
+    return true;
+}
+
 static bool load_checks(struct job_loader *l)
 {
-    size_t at = 0;
-    for (struct map_slot *s; (s = map_next(&l->scopes, &at));)
-        if (!map_get(&l->filled, s->key))
-            return load_fail(l, "variables that are missing");
     for (struct task *t = l->job->first; t; t = t->next) {
         if (task_is_done(t))
             continue;
@@ -180,6 +192,8 @@ static bool load_checks(struct job_loader *l)
             return false;
         for (uint32_t where = 0; where < t->used;) {
             struct act *a = (struct act *)(void *)(t->stack + where);
+            if (!load_reaches(l, a))
+                return load_fail(l, "variables that are missing");
             if (a->kind == &kind_limit)
                 limit_loaded(t, a);
             where += a->size;

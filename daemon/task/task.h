@@ -201,6 +201,8 @@ struct task *spawn_coro(struct task *maker, struct coro *c, struct value *name, 
 bool limit_push(struct task *t, struct sem *sem, const struct node *n, struct scope *own,
                 struct coro *c);
 void limit_loaded(struct task *t, struct act *a);
+const struct scope *limit_scope(const struct act *a);
+const struct scope *frame_scope(const struct act *a);
 /* False: too many tasks; *error. */
 bool may_spawn(const struct job *job, size_t n, struct value **error);
 
