@@ -66,8 +66,11 @@ static void go_down(struct exec_client *c, const struct err *why)
         c->events.on_down(c->arg, why);
 }
 
-/* Nobody answers: starts the executor in a session of its own, with nothing of ours but stderr. */
-static void spawn_executor(struct exec_client *c)
+/*
+ * Nobody answers: starts the executor in a session of its own, with nothing of ours but stderr.
+ * False: it was started before, or cannot be.
+ */
+static bool spawn_executor(struct exec_client *c)
 {
     char *argv[] = {c->spawn,       (char *)(uintptr_t) "--socket",
                     c->socket_path, (char *)(uintptr_t) "--state",
@@ -77,7 +80,7 @@ static void spawn_executor(struct exec_client *c)
     sigset_t none, all;
 
     if (c->child > 0 && waitpid(c->child, NULL, WNOHANG) == 0)
-        return; /* it is on its way */
+        return false; /* it is on its way */
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawn_file_actions_init(&files);
@@ -98,6 +101,7 @@ static void spawn_executor(struct exec_client *c)
     c->spawn_error = e;
     posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&files);
+    return e == 0;
 }
 
 static int open_socket(const char *path, struct err *err)
@@ -126,9 +130,11 @@ static void try_connect(void *arg)
         return;
     c->fd = open_socket(c->socket_path, &err);
     if (c->fd < 0) {
-        if (c->spawn && (err.code == ENOENT || err.code == ECONNREFUSED))
-            spawn_executor(c);
-        go_down(c, &err);
+        /* It takes a moment to start: no reason to speak of it yet. */
+        if (c->spawn && (err.code == ENOENT || err.code == ECONNREFUSED) && spawn_executor(c))
+            retry_later(c);
+        else
+            go_down(c, &err);
         return;
     }
     c->io = io_new(c->loop, c->fd, IO_READ, on_ready, c);
