@@ -32,7 +32,8 @@ static const struct command *const commands[] = {
     NULL,
 };
 
-static void say(struct cli *c, enum style style, const char *format, va_list ap)
+static void __attribute__((format(printf, 3, 0)))
+say(struct cli *c, enum style style, const char *format, va_list ap)
 {
     struct buf text = {0}, line = {0};
 

@@ -188,7 +188,7 @@ static void read_streams(struct engine *e, const struct exec_end *end, struct st
 
 static void tell_runtime(struct engine *e, struct attempt *a, const struct exec_end *end)
 {
-    static const int how[] = {
+    static const enum leaf_how how[] = {
         [EXEC_EXITED] = LEAF_EXITED,
         [EXEC_SIGNALED] = LEAF_SIGNALED,
         [EXEC_NOT_STARTED] = LEAF_NOT_STARTED,

@@ -62,7 +62,7 @@ struct leaf {
 /* How a leaf ended. Strings are bytes as the command wrote them, without its trailing newlines, at
  * most 1 MiB. */
 struct leaf_outcome {
-    enum { LEAF_EXITED, LEAF_SIGNALED, LEAF_NOT_STARTED, LEAF_LOST } how;
+    enum leaf_how { LEAF_EXITED, LEAF_SIGNALED, LEAF_NOT_STARTED, LEAF_LOST } how;
     int status;       /* exit status, signal number; 127 or 126 for NOT_STARTED */
     const char *text; /* for NOT_STARTED and LOST: what happened */
     const char *out, *err;

@@ -93,7 +93,7 @@ static void on_late(void *arg)
 void fix_until(bool (*cond)(void))
 {
     struct alarm *late = alarm_new(fix_loop, on_late, NULL);
-    alarm_start(late, 20000000);
+    alarm_start(late, 60000000);
     condition = cond;
     if (!cond())
         loop_run(fix_loop, on_turn, NULL);
