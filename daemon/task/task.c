@@ -244,7 +244,8 @@ void task_clear(struct task *t)
     value_unref(steal(&t->value));
     callbacks_release(&t->callbacks);
     for (uint32_t i = 0; t->kept && i < t->kept->n; i++)
-        scope_clear(t->kept->all[i]);
+        for (struct scope *s = t->kept->all[i]; s; s = s->parent)
+            scope_clear(s); /* one around it may hold this very task */
     task_unref(t);
 }
 
