@@ -187,7 +187,8 @@ void table_print(struct table *t, bool heading)
         }
         free(t->cells[i].text);
     }
-    fwrite(out.data, 1, out.len, t->screen->file);
+    if (out.len > 0)
+        fwrite(out.data, 1, out.len, t->screen->file);
     buf_release(&out);
     free(t->cells);
     t->cells = NULL;
