@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# test-sanitized: yes
 """Kills corod-exec and its monitors in every window that attempts can be in, and looks whether each command ran
 at most once and its end is told right. Speaks the executor's own protocol over its real socket."""
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# test-sanitized: yes
 """Cases of the job language: NAME.json (a job) and NAME.out (what it prints) in a folder here.
 
 run_case runs each on virtual time. Its last line, `=> {…}`, is how the job ended; a .out may hold
