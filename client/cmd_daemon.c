@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -41,11 +42,26 @@ static int daemon_start(struct cli *c, const struct options *o, int argc, char *
     return EXIT_OK;
 }
 
+/* Whether a process has ended; one that nobody waits for may stay as a zombie. */
+static bool is_gone(pid_t pid)
+{
+    char text[512];
+    cleanup_free char *path = xasprintf("/proc/%d/stat", (int)pid);
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+
+    if (n <= 0)
+        return kill(pid, 0) != 0 && errno == ESRCH;
+    text[n] = '\0';
+    const char *behind = strrchr(text, ')'); /* "pid (name) state …", proc(5) */
+    return behind != NULL && strncmp(behind, ") Z", 3) == 0;
+}
+
 /* Until the process is gone: its lock on the state is free then. */
 static bool await_end(pid_t pid)
 {
     for (int left_ms = STOP_PATIENCE_MS; left_ms > 0; left_ms -= 5) {
-        if (kill(pid, 0) != 0 && errno == ESRCH)
+        if (is_gone(pid))
             return true;
         struct timespec t = {0, 5 * 1000000L};
         nanosleep(&t, NULL);
@@ -172,14 +188,16 @@ static int daemon_enable(struct cli *c, const struct options *o, int argc, char 
         {"systemctl", "--user", "daemon-reload", NULL},
         {"systemctl", "--user", "enable", "--now", "corod.service", NULL},
     };
-    (void)o, (void)argc, (void)argv;
+    (void)argc, (void)argv;
 
     if (access("/run/systemd/system", F_OK) != 0) {
         cli_problem(c, "systemd does not run here: start `corod` at boot some other way, for "
                        "example with an @reboot line in crontab(5)");
         return EXIT_COROD;
     }
-    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+    /* One daemon at a time: its own unit takes over from one that coro started. */
+    int status = daemon_stop(c, o, 0, NULL);
+    for (size_t i = 0; status == EXIT_OK && i < ARRAY_LEN(steps); i++) {
         struct err err = {0};
         if (!spawn_wait(steps[i], &err))
             return cli_fail(c, &err);
@@ -187,8 +205,9 @@ static int daemon_enable(struct cli *c, const struct options *o, int argc, char 
     struct err err = {0};
     if (!linger(&err))
         return cli_fail(c, &err);
-    cli_note(c, "the daemon now starts with the machine (systemctl --user status corod)");
-    return EXIT_OK;
+    if (status == EXIT_OK)
+        cli_note(c, "the daemon now starts with the machine (systemctl --user status corod)");
+    return status;
 }
 
 static const struct option none[] = {OPTIONS_END};

@@ -31,7 +31,7 @@ struct map {
     uint64_t wait_id;
     struct leave leave;
     struct map_bar bar;
-    bool over;
+    bool said_gone, over;
 };
 
 static json_t *document(struct map *m, struct err *err)
@@ -85,7 +85,8 @@ static bool copy_stream(struct map *m, size_t item, const char *stream, int fd, 
             word_decode(json_string_value(data), json_string_length(data), get_text(r, "encoding"),
                         &bytes);
         if (bytes.len > 0 && keep == NULL) {
-            map_bar_clear(&m->bar);
+            if (fd == STDERR_FILENO || m->cli->out.tty)
+                map_bar_clear(&m->bar);
             follow_write(fd, bytes.data, bytes.len);
         } else if (keep != NULL) {
             buf_add(keep, bytes.data, bytes.len);
@@ -195,12 +196,19 @@ static void await_end(struct map *m)
 static bool come_back(struct map *m, struct err *err)
 {
     map_bar_clear(&m->bar);
-    cli_problem(m->cli, "the daemon went away; job %lld goes on, waiting for the daemon",
-                (long long)m->job);
-    if (!conn_reopen(&m->conn, PATIENCE_S, err) || !subscribe(m, err) || !catch_up(m, err))
-        return false;
-    await_end(m);
-    return true;
+    if (!m->said_gone)
+        cli_problem(m->cli, "the daemon went away; job %lld goes on, waiting for the daemon",
+                    (long long)m->job);
+    m->said_gone = true;
+    do {
+        if (!conn_reopen(&m->conn, PATIENCE_S, err))
+            return false;
+        if (subscribe(m, err) && catch_up(m, err)) {
+            await_end(m);
+            return true;
+        }
+    } while (conn_is_gone(err));
+    return false;
 }
 
 static bool on_message(struct map *m, json_t *message, struct err *err)

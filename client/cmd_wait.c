@@ -3,7 +3,6 @@
 #include "client/command.h"
 #include "client/get.h"
 #include "client/ids.h"
-#include "client/interrupt.h"
 #include "client/outcome.h"
 #include "client/text.h"
 #include "client/view.h"
@@ -21,11 +20,12 @@ static bool has_ended(const json_t *job)
 /* job.wait, once more when the daemon went away meanwhile. */
 static json_t *wait_for(struct conn *conn, json_t *params, struct err *err)
 {
-    for (;;) {
+    for (bool said = false;; said = true) {
         json_t *result = conn_call(conn, "job.wait", json_deep_copy(params), err);
-        if (result != NULL || !conn_is_gone(err) || interrupt_count() > 0)
+        if (result != NULL || !conn_is_gone(err))
             return result;
-        cli_problem(conn->cli, "the daemon went away, waiting for it");
+        if (!said)
+            cli_problem(conn->cli, "the daemon went away, waiting for it");
         if (!conn_reopen(conn, PATIENCE_S, err))
             return NULL;
     }
@@ -78,7 +78,7 @@ static int wait_all(struct conn *conn, const struct options *o, const json_t *id
         json_t *result = wait_for(conn, params, &err);
         json_decref(params);
         if (result == NULL) {
-            status = interrupt_count() > 0 ? EXIT_INTERRUPT : cli_fail(conn->cli, &err);
+            status = cli_fail(conn->cli, &err);
         } else {
             json_array_extend(jobs, json_object_get(result, "jobs"));
             if (json_is_true(json_object_get(result, "timed_out")))

@@ -12,6 +12,8 @@
 #include "proto/mem.h"
 
 #define MESSAGE_MAX_BYTES (512u * 1024 * 1024)
+#define SHORT_LIVED_S     2  /* a connection that did not last so long … */
+#define SHORT_LIVED_MAX   12 /* … so many times in a row */
 
 static double now_s(void)
 {
@@ -20,12 +22,18 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static void pause_s(double s)
+{
+    struct timespec t = {(time_t)s, (long)((s - (double)(time_t)s) * 1e9)};
+    nanosleep(&t, NULL);
+}
+
 bool conn_open(struct conn *c, struct cli *cli, struct err *err)
 {
     int fd = start_connect(cli, err);
     if (fd < 0)
         return false;
-    *c = (struct conn){.cli = cli, .fd = fd, .kept = json_array()};
+    *c = (struct conn){.cli = cli, .fd = fd, .kept = json_array(), .opened_s = now_s()};
     frame_reader_init(&c->in, MESSAGE_MAX_BYTES);
     return true;
 }
@@ -45,20 +53,26 @@ void conn_close(struct conn *c)
 bool conn_reopen(struct conn *c, double patience_s, struct err *err)
 {
     struct cli *cli = c->cli;
-    double until = now_s() + patience_s;
+    double began = now_s();
+    /* A daemon that ends again and again, say because of this very job, is not started for ever. */
+    unsigned short_lived = began - c->opened_s < SHORT_LIVED_S ? c->short_lived + 1 : 0;
 
     conn_close(c);
-    for (;;) {
+    for (unsigned n = short_lived;; n++) {
         struct err last;
-        if (conn_open(c, cli, &last))
+        if (n > 0)
+            pause_s(n < 10 ? 0.1 * n : 1);
+        if (short_lived > SHORT_LIVED_MAX)
+            return err_set(err, ECONNRESET, "the daemon ends again and again, see its log");
+        if (conn_open(c, cli, &last)) {
+            c->short_lived = short_lived;
             return true;
-        if (now_s() >= until || interrupt_count() > 1) {
+        }
+        if (now_s() - began >= patience_s || interrupt_count() > 1) {
             if (err != NULL)
                 *err = last;
             return false;
         }
-        struct timespec pause = {0, 100 * 1000 * 1000};
-        nanosleep(&pause, NULL);
     }
 }
 

@@ -21,8 +21,10 @@ struct conn {
     struct frame_reader in;
     struct buf out;
     uint64_t last_id;
-    json_t *kept;     /* messages for conn_next() */
-    json_t *mistakes; /* `data` of the last error reply; NULL */
+    json_t *kept; /* messages for conn_next() */
+    double opened_s;
+    unsigned short_lived; /* connections before this one that broke at once */
+    json_t *mistakes;     /* `data` of the last error reply; NULL */
 };
 
 /* Finds the daemon (architecture.md: which one), starts a personal one where that is right. */
