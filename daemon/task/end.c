@@ -121,9 +121,9 @@ static void give_up(struct job *job)
     size_t n;
     cleanup_free struct task **all = live_tasks(job, &n);
     job_diagnostic(job, "%zu tasks still wait after they were cancelled: they are ended", n);
+    for (size_t i = 0; i < n; i++)
+        task_detach(all[i]); /* first all: no end may wake another */
     for (size_t i = 0; i < n; i++) {
-        while (all[i]->used > 0)
-            task_pop(all[i]);
         if (!task_is_done(all[i]))
             task_end(all[i], DONE_RAISE, error_new("CancelledError", "%s", ""));
         task_unref(all[i]);

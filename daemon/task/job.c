@@ -62,11 +62,11 @@ void job_free(struct job *job)
     if (!job)
         return;
     struct ready *r = &job->ready;
+    forget_tasks(job);
     if (job->closing) {
         gather_clear(job->closing);
         gather_unref(steal(&job->closing));
     }
-    forget_tasks(job);
     coro_list_release(&job->left);
     timer_cancel(&job->deadline);
     value_unref(job->failure);
@@ -114,7 +114,8 @@ static struct handle ready_take(struct ready *r)
 bool job_has_work(const struct job *job)
 {
     return job->phase != PHASE_OVER &&
-           (job->running || job->ready.n > 0 || job->n_due > 0 || job->stop);
+           (job->running || job->ready.n > 0 || job->n_due > 0 || job->stop ||
+            job->sources == 0); /* stuck: that is dealt with, too */
 }
 
 void job_wake(struct job *job)

@@ -229,9 +229,8 @@ void task_end(struct task *t, enum completion how, struct value *v)
     task_unref(t);
 }
 
-void task_clear(struct task *t)
+void task_detach(struct task *t)
 {
-    task_ref(t);
     while (t->used > 0)
         task_pop(t);
     if (t->wait == WAIT_TASK)
@@ -242,6 +241,12 @@ void task_clear(struct task *t)
     t->wait = WAIT_NONE;
     t->op = OP_NONE;
     value_unref(steal(&t->value));
+}
+
+void task_clear(struct task *t)
+{
+    task_ref(t);
+    task_detach(t);
     callbacks_release(&t->callbacks);
     for (uint32_t i = 0; t->kept && i < t->kept->n; i++)
         for (struct scope *s = t->kept->all[i]; s; s = s->parent)

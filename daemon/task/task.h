@@ -99,6 +99,8 @@ static inline bool task_is_done(const struct task *t)
 void task_end(struct task *t, enum completion how, struct value *v);
 /* Something that its row holds has changed. */
 void task_touch(struct task *t);
+/* It runs and waits no more: its stack goes away. */
+void task_detach(struct task *t);
 /* Its stack, variables and outcome go away, without effects: the job is over. */
 void task_clear(struct task *t);
 enum task_state task_state_of(const struct task *t);

@@ -3,14 +3,17 @@
  * printed, then `=> {"state": …, "value" or "error": …}`.
  *
  *   run_case [--reload] [--budget N] [--diagnostics] [--stats] FILE
+ *   run_case [--reload] [--budget N] --many     a document on each line of the input; a line "."
+ *                                               ends what it printed
  *
  * --reload: at each tick (with --budget 1: at each step) all is collected, the runtime is thrown
- * away and loaded again from its rows. A pretended `sleep N` takes N seconds, an `echo` writes its
- * arguments, `false` and `exit N` end with that status, `kill` by a signal, `lost` is lost, `nope`
- * can't be started; others end with 0 at once.
+ * away and loaded again from its rows. A pretended `sleep N` takes N seconds, an `echo` writes what
+ * follows up to a `;`, `false` and `exit N` end with that status, `kill` by a signal, `lost` is
+ * lost, `nope` can't be started; others end with 0 at once.
  */
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -30,7 +33,7 @@ struct row {
 };
 struct command {
     uint64_t attempt;
-    int64_t due_us;
+    int64_t due_us, started_us;
     bool killed;
     char *text;
 };
@@ -255,21 +258,22 @@ static void launch(struct sim *s, struct leaf *leaf)
     if (sleep)
         seconds = strtod(sleep + 6, NULL);
     s->commands = xgrow(s->commands, &s->commands_cap, s->n_commands + 1, sizeof *s->commands);
-    s->commands[s->n_commands++] = (struct command){
-        .attempt = ++s->attempts, .due_us = s->now_us + (int64_t)(seconds * 1e6), .text = text};
+    s->commands[s->n_commands++] = (struct command){.attempt = ++s->attempts,
+                                                    .due_us = s->now_us + llround(seconds * 1e6),
+                                                    .started_us = s->now_us,
+                                                    .text = text};
     runtime_leaf_launched(s->rt, leaf, s->attempts, s->now_us);
 }
 
 static struct leaf_outcome outcome_of(const struct command *c)
 {
-    struct leaf_outcome o = {.how = LEAF_EXITED, .duration_s = 0.5};
-    const char *t = c->text, *echo = strstr(t, "echo ");
+    struct leaf_outcome o = {.how = LEAF_EXITED,
+                             .duration_s = (double)(c->due_us - c->started_us) / 1e6};
+    const char *t = c->text, *echo = strstr(t, "echo "), *status = strstr(t, "exit ");
     if (c->killed)
         return (struct leaf_outcome){.how = LEAF_SIGNALED, .status = 15};
     if (strncmp(t, "false", 5) == 0)
         o.status = 1;
-    else if (strncmp(t, "exit ", 5) == 0)
-        o.status = atoi(t + 5);
     else if (strncmp(t, "kill", 4) == 0)
         o = (struct leaf_outcome){.how = LEAF_SIGNALED, .status = 9};
     else if (strncmp(t, "lost", 4) == 0)
@@ -281,9 +285,11 @@ static struct leaf_outcome outcome_of(const struct command *c)
         o.status = c->attempt < 3;
     else if (strncmp(t, "sha256sum ", 10) == 0)
         o.status = strstr(t, "no such") != NULL;
-    else if (echo) {
+    else if (status)
+        o.status = atoi(status + 5);
+    if (echo && o.how == LEAF_EXITED) {
         o.out = echo + 5;
-        o.out_len = strlen(o.out);
+        o.out_len = strcspn(o.out, ";");
     }
     return o;
 }
@@ -303,6 +309,21 @@ static void end_command(struct sim *s, size_t i)
     free(c.text);
 }
 
+/* Those that are over by now. True when there were any. */
+static bool end_commands(struct sim *s)
+{
+    bool some = false;
+    for (size_t i = 0; i < s->n_commands;) {
+        if (s->commands[i].due_us > s->now_us) {
+            i++;
+            continue;
+        }
+        end_command(s, i);
+        some = true;
+    }
+    return some;
+}
+
 /* True when something happened. */
 static bool step_commands(struct sim *s)
 {
@@ -313,15 +334,7 @@ static bool step_commands(struct sim *s)
         launch(s, leaf);
         some = true;
     }
-    for (size_t i = 0; i < s->n_commands;) {
-        if (s->commands[i].due_us > s->now_us) {
-            i++;
-            continue;
-        }
-        end_command(s, i);
-        some = true;
-    }
-    return some;
+    return end_commands(s) || some;
 }
 
 static int64_t next_us(const struct sim *s)
@@ -356,10 +369,27 @@ static void run(struct sim *s, bool again, unsigned budget)
         }
         if (next > s->now_us)
             s->now_us = next;
+        /* Completions come before timers that are due at the same time. */
+        if (end_commands(s) && again) {
+            runtime_collect(s->rt, &sink, s);
+            reload(s);
+        }
     }
 }
 
-static struct program *parse(const char *path)
+static struct program *parse(const char *text, size_t len)
+{
+    struct mistakes errors = {0}, warnings = {0};
+    struct program *p = program_parse(text, len, 200, runtime_kinds(), &errors, &warnings);
+    for (size_t i = 0; i < errors.n; i++)
+        printf("%s: %s%s%s\n", errors.all[i].pointer, errors.all[i].message,
+               errors.all[i].hint ? "; " : "", errors.all[i].hint ? errors.all[i].hint : "");
+    mistakes_release(&errors);
+    mistakes_release(&warnings);
+    return p;
+}
+
+static struct program *parse_file(const char *path)
 {
     struct buf text = {0};
     FILE *f = fopen(path, "rb");
@@ -370,14 +400,7 @@ static struct program *parse(const char *path)
     for (size_t n; (n = fread(buf_reserve(&text, 65536), 1, 65536, f)) > 0;)
         text.len += n;
     fclose(f);
-    struct mistakes errors = {0}, warnings = {0};
-    struct program *p =
-        program_parse(text.data, text.len, 200, runtime_kinds(), &errors, &warnings);
-    for (size_t i = 0; i < errors.n; i++)
-        printf("%s: %s%s%s\n", errors.all[i].pointer, errors.all[i].message,
-               errors.all[i].hint ? "; " : "", errors.all[i].hint ? errors.all[i].hint : "");
-    mistakes_release(&errors);
-    mistakes_release(&warnings);
+    struct program *p = parse(text.data, text.len);
     buf_release(&text);
     return p;
 }
@@ -398,42 +421,72 @@ static void release(struct sim *s)
     program_unref(s->program);
 }
 
+struct options {
+    bool again, stats, many;
+    unsigned budget;
+    const char *path;
+};
+
+/* Takes over s->program. */
+static void run_program(struct sim *s, const struct options *o)
+{
+    s->rt = runtime_new(&effects, s);
+    runtime_start(s->rt, JOB, s->program, s->now_us);
+    if (o->again) {
+        runtime_collect(s->rt, &sink, s);
+        reload(s);
+    }
+    run(s, o->again, o->budget);
+    printf("%s\n", buf_cstr(&s->result));
+    if (o->stats)
+        fprintf(stderr,
+                "%.3f s of CPU, %zu rows, %llu written, %llu bytes, %.6f s of virtual time\n",
+                (double)clock() / CLOCKS_PER_SEC, s->n_rows, (unsigned long long)s->writes,
+                (unsigned long long)s->row_bytes, (double)(s->now_us - 1000000) / 1e6);
+    runtime_free(s->rt);
+    release(s);
+}
+
+static void run_lines(const struct sim *start, const struct options *o)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    for (ssize_t n; (n = getline(&line, &cap, stdin)) > 0;) {
+        struct sim s = *start;
+        if ((s.program = parse(line, (size_t)n)) != NULL)
+            run_program(&s, o);
+        puts(".");
+        fflush(stdout);
+    }
+    free(line);
+}
+
 int main(int argc, char **argv)
 {
     struct sim s = {.slots = 1000, .now_us = 1000000};
-    bool again = false, stats = false;
-    unsigned budget = 100000;
-    const char *path = NULL;
+    struct options o = {.budget = 100000};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--reload") == 0)
-            again = true;
+            o.again = true;
         else if (strcmp(argv[i], "--diagnostics") == 0)
             s.diagnostics = true;
         else if (strcmp(argv[i], "--stats") == 0)
-            stats = true;
+            o.stats = true;
+        else if (strcmp(argv[i], "--many") == 0)
+            o.many = true;
         else if (strcmp(argv[i], "--slots") == 0 && i + 1 < argc)
             s.slots = (size_t)atoi(argv[++i]);
         else if (strcmp(argv[i], "--budget") == 0 && i + 1 < argc)
-            budget = (unsigned)atoi(argv[++i]);
+            o.budget = (unsigned)atoi(argv[++i]);
         else
-            path = argv[i];
+            o.path = argv[i];
     }
-    if (!path || !(s.program = parse(path)))
+    if (o.many) {
+        run_lines(&s, &o);
+        return 0;
+    }
+    if (!o.path || !(s.program = parse_file(o.path)))
         return 1;
-    s.rt = runtime_new(&effects, &s);
-    runtime_start(s.rt, JOB, s.program, s.now_us);
-    if (again) {
-        runtime_collect(s.rt, &sink, &s);
-        reload(&s);
-    }
-    run(&s, again, budget);
-    printf("%s\n", buf_cstr(&s.result));
-    if (stats)
-        fprintf(stderr,
-                "%.3f s of CPU, %zu rows, %llu written, %llu bytes, %.6f s of virtual time\n",
-                (double)clock() / CLOCKS_PER_SEC, s.n_rows, (unsigned long long)s.writes,
-                (unsigned long long)s.row_bytes, (double)(s.now_us - 1000000) / 1e6);
-    runtime_free(s.rt);
-    release(&s);
+    run_program(&s, &o);
     return 0;
 }
