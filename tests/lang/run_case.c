@@ -68,8 +68,8 @@ static void on_dropped(void *arg, struct leaf *leaf)
         if (leaf->state == LEAF_LAUNCHED && s->commands[i].attempt == leaf->attempt) {
             /* A command ends some time after its signal. */
             s->commands[i].killed = true;
-            if (s->commands[i].due_us > s->now_us + 250000)
-                s->commands[i].due_us = s->now_us + 250000;
+            if (s->commands[i].due_us > s->now_us + 230000)
+                s->commands[i].due_us = s->now_us + 230000;
         }
     for (size_t i = 0; i < s->n_wanted; i++)
         if (s->wanted[i] == leaf) {
