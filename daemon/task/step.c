@@ -199,9 +199,13 @@ static void take_outcome(struct task *t, struct value **value, struct value **er
 
 static void stop_waiting(struct task *t)
 {
-    if (t->wait == WAIT_TASK)
+    if (t->wait == WAIT_TASK) {
+        if (!task_is_done(t->awaited)) { /* cut out of a circle (cancel.c) */
+            callbacks_remove(&t->awaited->callbacks, t);
+            task_touch(t->awaited);
+        }
         task_unref(t->awaited);
-    else if (t->wait == WAIT_GATHER) {
+    } else if (t->wait == WAIT_GATHER) {
         t->gathered->awaiter = NULL;
         gather_unref(t->gathered);
     }

@@ -48,6 +48,16 @@ const struct callback *callbacks_get(const struct callbacks *c, uint32_t i)
     return c->cap ? &c->many[i] : &c->one;
 }
 
+void callbacks_remove(struct callbacks *c, const void *object)
+{
+    struct callback *all = c->cap ? c->many : &c->one;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->n; i++)
+        if (all[i].object != object)
+            all[n++] = all[i];
+    c->n = n;
+}
+
 void callbacks_release(struct callbacks *c)
 {
     struct callbacks all = *c;

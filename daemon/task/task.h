@@ -117,6 +117,8 @@ void node_put_title(const struct job *job, const struct node *n, struct buf *out
 
 void callbacks_add(struct callbacks *c, struct callback one);
 const struct callback *callbacks_get(const struct callbacks *c, uint32_t i);
+/* Takes out the one that wakes this task. */
+void callbacks_remove(struct callbacks *c, const void *object);
 /* Drops all, with their references. */
 void callbacks_release(struct callbacks *c);
 

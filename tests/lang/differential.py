@@ -1,0 +1,323 @@
+#!/usr/bin/env python3
+# test-timeout: 300
+"""Random programs, run by corod's runtime and by Python's asyncio: both must do the same.
+
+  differential.py [--seed N] [--count N] [--features slice|all] [--save NAME] [--forever]
+
+corod runs each program four times (see cases.py): as it is, and loaded again from its rows at every
+tick, at every step, and with one step a turn. A program that differs is made smaller as long as it
+differs, and printed; --save keeps it as found/NAME.json and found/NAME.out (what the judge says).
+With --check FILE only that document is compared.
+"""
+import argparse
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+
+import generate
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BUILDDIR = os.environ.get("BUILDDIR", os.path.dirname(os.path.dirname(HERE)))
+RUN_CASE = os.path.join(BUILDDIR, "tests", "lang", "run_case")
+JUDGE = [sys.executable, os.path.join(HERE, "judge.py"), "--many"]
+MODES = [[], ["--reload"], ["--reload", "--budget", "1"], ["--budget", "1"]]
+SHRINK_S = 40
+ANSWER_S = 20
+MAX_SHOWN = 5
+
+
+class Side:
+    """A program that reads documents and answers each with lines up to a line "."."""
+
+    def __init__(self, argv, is_judge=False):
+        self.argv = argv
+        self.is_judge = is_judge
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE)
+        self.answers = queue.Queue()
+        self.errors = []
+        threading.Thread(target=self.read, args=(self.process, self.answers),
+                         daemon=True).start()
+        threading.Thread(target=self.read_errors, args=(self.process, self.errors),
+                         daemon=True).start()
+
+    def read(self, process, answers):
+        lines = []
+        for raw in process.stdout:
+            line = raw.decode("utf-8", "replace").rstrip("\n")
+            if self.is_judge:
+                answers.put(json.loads(line))
+            elif line == ".":
+                answers.put(lines)
+                lines = []
+            else:
+                lines.append(line)
+        answers.put(None)
+
+    @staticmethod
+    def read_errors(process, errors):
+        for raw in process.stderr:
+            errors.append(raw.decode("utf-8", "replace").rstrip("\n"))
+            del errors[:-30]
+
+    def stop(self):
+        if self.process is None:
+            return
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def ask(self, documents):
+        """The answers; a list that ends with None where the program broke off."""
+        if self.process is None:
+            self.start()
+
+        def write(process):
+            try:
+                for d in documents:
+                    process.stdin.write((json.dumps(d) + "\n").encode())
+                process.stdin.flush()
+            except OSError:
+                pass
+        threading.Thread(target=write, args=(self.process,), daemon=True).start()
+        answers = []
+        for _ in documents:
+            try:
+                answer = self.answers.get(timeout=ANSWER_S)
+            except queue.Empty:
+                answer = None
+            answers.append(answer)
+            if answer is None:
+                self.stop()
+                break
+        return answers
+
+    def each(self, documents):
+        """An answer for each; for those that break the program, what it said at last."""
+        answers = []
+        while len(answers) < len(documents):
+            got = self.ask(documents[len(answers):])
+            if got[-1] is None:
+                got[-1] = ["broken off: " + line for line in self.errors[-3:] or ["no answer"]]
+            answers += got
+        return answers
+
+
+def simple(error):
+    if not isinstance(error, dict):
+        return error
+    shown = {"type": error.get("type"), "message": error.get("message")}
+    if error.get("type") == "DeadlockError":
+        shown["message"] = ""  # who waits for what is for people
+    if "exceptions" in error:
+        shown["exceptions"] = [simple(e) for e in error["exceptions"]]
+    return shown
+
+
+def normal(lines):
+    """What is compared: diagnostics are not."""
+    lines = [line for line in lines if not line.startswith("! ")]
+    if lines and lines[-1].startswith("=> "):
+        end = json.loads(lines[-1][3:])
+        if "error" in end:
+            end["error"] = simple(end["error"])
+        lines[-1] = "=> " + json.dumps(end, ensure_ascii=False)
+    return lines
+
+
+class Court:
+    def __init__(self, modes):
+        self.judge = Side(JUDGE, is_judge=True)
+        self.sides = [(mode, Side([RUN_CASE, *mode, "--many"])) for mode in modes]
+
+    def stop(self):
+        for side in [self.judge] + [s for _, s in self.sides]:
+            side.stop()
+
+    def compare(self, documents):
+        """For each document None, or (mode, what the judge says, what corod says)."""
+        expected = self.judge.each(documents)
+        verdicts = [None] * len(documents)
+        for mode, side in self.sides:
+            for i, got in enumerate(side.each(documents)):
+                if verdicts[i] is None and normal(got) != normal(expected[i]):
+                    verdicts[i] = (mode, normal(expected[i]), normal(got))
+        return verdicts
+
+    def differs(self, document, like=None):
+        verdict = self.compare([document])[0]
+        if verdict is None:
+            return None
+        for lines in verdict[1:]:
+            if not lines or not lines[-1].startswith("=> ") or invalid(verdict):
+                # Broken off, or refused: counts only if it was so at first.
+                if like is None or not like:
+                    return None
+        return verdict
+
+
+def invalid(verdict):
+    """The judge stumbled, or corod's check refused it: no program."""
+    return any("broken off" in line for line in verdict[1]) or \
+        any(line.startswith("/") for line in verdict[2][:1])
+
+
+# ---- making a program smaller ----
+
+def paths(x, at=()):
+    """All places in a JSON value, outer ones first."""
+    yield at
+    if isinstance(x, list):
+        for i, item in enumerate(x):
+            yield from paths(item, at + (i,))
+    elif isinstance(x, dict):
+        for key in x:
+            yield from paths(x[key], at + (key,))
+
+
+def get(x, path):
+    for step in path:
+        x = x[step]
+    return x
+
+
+def changed(document, path, new, remove=False):
+    copy = json.loads(json.dumps(document))
+    if not path:
+        return new
+    parent = get(copy, path[:-1])
+    if remove:
+        del parent[path[-1]]
+    else:
+        parent[path[-1]] = new
+    return copy
+
+
+def is_node(x):
+    return isinstance(x, (dict, list))
+
+
+def smaller(document):
+    """Documents that are a bit smaller, the much smaller ones first."""
+    places = list(paths(document))
+    for path in places:
+        if path and path[0] in ("main", "define"):
+            here = get(document, path)
+            if isinstance(here, list) and len(here) > 3:
+                half = len(here) // 2
+                yield changed(document, path, here[:half])
+                yield changed(document, path, here[half:])
+    for path in reversed(places):
+        if len(path) > 1 or path == ("define",):
+            yield changed(document, path, None, remove=True)
+    for path in places:
+        if not path or path[-1] == "define":
+            continue
+        here = get(document, path)
+        if isinstance(here, dict):
+            for key in here:
+                if is_node(here[key]) and len(path) > 0:
+                    yield changed(document, path, here[key])
+        if isinstance(here, list) and len(here) == 1 and is_node(here[0]):
+            yield changed(document, path, here[0])
+        if isinstance(here, (int, float)) and not isinstance(here, bool) and here not in (0, 1):
+            yield changed(document, path, 0)
+            yield changed(document, path, 1)
+
+
+def size(document):
+    return len(json.dumps(document))
+
+
+def shrink(court, document, verdict):
+    broken = not verdict[2] or not verdict[2][-1].startswith("=> ")
+    until = time.monotonic() + SHRINK_S
+    again = True
+    while again and time.monotonic() < until:
+        again = False
+        for candidate in smaller(document):
+            if time.monotonic() > until:
+                break
+            if size(candidate) >= size(document) and json.dumps(candidate) >= \
+                    json.dumps(document):
+                continue
+            new = court.differs(candidate, like=broken)
+            if new is not None and not invalid(new):
+                document, verdict, again = candidate, new, True
+                break
+    return document, verdict
+
+
+def show(document, verdict):
+    mode, expected, got = verdict
+    print(json.dumps(document, indent=1))
+    print("corod %s:" % (" ".join(mode) or "as it is"))
+    print("  " + "\n  ".join(got))
+    print("asyncio:")
+    print("  " + "\n  ".join(expected))
+
+
+def save(name, document, verdict):
+    folder = os.path.join(HERE, "found")
+    os.makedirs(folder, exist_ok=True)
+    base = os.path.join(folder, name)
+    with open(base + ".json", "w", encoding="utf-8") as f:
+        f.write(json.dumps(document, indent=1) + "\n")
+    with open(base + ".out", "w", encoding="utf-8") as f:
+        f.write("\n".join(verdict[1]) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--features", choices=("slice", "all"), default="slice")
+    parser.add_argument("--save")
+    parser.add_argument("--forever", action="store_true")
+    parser.add_argument("--check")
+    parser.add_argument("--plain", action="store_true", help="only as it is")
+    parser.add_argument("--max", type=int, default=MAX_SHOWN, help="stop after so many differences")
+    args = parser.parse_args()
+    court = Court(MODES[:1] if args.plain else MODES)
+    passed = failed = at = 0
+    try:
+        while failed < args.max:
+            if args.check:
+                with open(args.check, encoding="utf-8") as f:
+                    documents = [json.load(f)]
+            else:
+                n = 100 if args.forever else min(100, args.count - at)
+                documents = [generate.generate("%s/%d" % (args.seed, at + i), args.features)
+                             for i in range(n)]
+            for i, verdict in enumerate(court.compare(documents)):
+                if verdict is None:
+                    passed += 1
+                    continue
+                failed += 1
+                if failed > args.max:
+                    continue
+                print("FAILED program %s/%d" % (args.seed, at + i))
+                document, verdict = shrink(court, documents[i], verdict)
+                show(document, verdict)
+                if args.save:
+                    save(args.save + ("" if failed == 1 else "-%d" % failed), document, verdict)
+            at += len(documents)
+            if args.check or (not args.forever and at >= args.count):
+                break
+    except KeyboardInterrupt:
+        pass
+    finally:
+        court.stop()
+    print("%d passed, %d failed, 0 skipped" % (passed, failed))
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

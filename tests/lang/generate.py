@@ -1,0 +1,546 @@
+#!/usr/bin/env python3
+"""Random programs of the job language, for the comparison with asyncio.
+
+  generate.py [--features slice|all] [--seed N] [COUNT]     prints them, one a line
+
+Each ends by itself: loops and recursion are bounded, and time is virtual. Each says a lot, so that
+another order is another output. Times are few, so that many of them tie.
+"""
+import json
+import random
+import sys
+
+TIMES = [0, 0, 0, 0.1, 0.1, 0.2, 0.2, 0.3, 0.5]
+TYPES = ["A", "B", "ValueError", "CancelledError", "TimeoutError"]
+CATCHES = ["A", "B", "ValueError", "Exception", "BaseException", "CancelledError", "TimeoutError",
+           "CommandError", "RuntimeError", ["A", "B"], ["CancelledError", "TimeoutError"]]
+FUNCTIONS = 3
+# Without these verbs it is the slice that came first.
+LATER = ("task_group", "race", "wait", "shield", "queue", "lock", "semaphore", "event", "condition",
+         "barrier", "as_completed", "ticker", "except*")
+
+
+class Generator:
+    def __init__(self, seed, features="slice"):
+        self.random = random.Random(seed)
+        self.all = features == "all"
+        self.n = 0  # names and lines
+        self.size = 0  # how many nodes may still come
+
+    # ---- small things ----
+
+    def pick(self, *choices):
+        """choices: (weight, function)…"""
+        weights = [w for w, _ in choices]
+        return self.random.choices([f for _, f in choices], weights)[0]()
+
+    def chance(self, p):
+        return self.random.random() < p
+
+    def time(self):
+        return self.random.choice(TIMES)
+
+    def fresh(self, prefix):
+        self.n += 1
+        return "%s%d" % (prefix, self.n)
+
+    def say(self, extra=None):
+        return {"print": self.fresh("p") + (" " + extra if extra else "")}
+
+    def document(self):
+        define = {}
+        for i in range(FUNCTIONS):
+            scope = Scope(function=i)
+            scope.names = ["x"]
+            self.size = self.random.choice([3, 6, 10])
+            define["f%d" % i] = {"params": ["x", "y"], "defaults": {"y": 7},
+                                 "do": self.block(scope, self.random.choice([0, 1, 2]))}
+        scope = Scope(function=FUNCTIONS)
+        main = self.objects(scope) if self.all else []
+        self.size = self.random.choice([8, 15, 25, 40, 60])
+        for _ in range(self.random.choice([2, 3, 4, 6])):
+            # An error of main is the end of the job: most are caught.
+            nodes = self.block(scope, 4)
+            if self.chance(0.75):
+                nodes = [{"try": nodes, "except": [{"type": "BaseException", "as": "e",
+                                                    "do": self.say("${e.type}")}]}]
+            main += nodes
+        if self.chance(0.6):
+            main.append({"sleep": 3})
+        if self.chance(0.5):
+            main.append(self.say())
+        return {"define": define, "main": main}
+
+    # ---- blocks ----
+
+    def block(self, scope, depth, least=1):
+        n = self.random.choice([1, 1, 2, 2, 3, 4]) if depth > 0 else self.random.choice([1, 2])
+        nodes = []
+        for _ in range(max(n, least)):
+            if self.size <= 0:
+                break
+            node = self.node(scope, depth)
+            nodes.append(node)
+            if self.chance(0.35):
+                nodes.append(self.say())
+        return nodes or [self.say()]
+
+    def body(self, scope, depth):
+        """A node that stands inside another."""
+        if self.chance(0.25) or self.size <= 0:
+            return self.node(scope, depth - 1)
+        return self.block(scope, depth - 1)
+
+    def branch(self, scope, depth):
+        inner = scope.branch()
+        return self.body(inner, depth)
+
+    def node(self, scope, depth):
+        self.size -= 1
+        if depth <= 0 or self.size <= 0:
+            return self.simple(scope)
+        choices = [
+            (3, lambda: self.simple(scope)),
+            (5, lambda: self.create_task(scope, depth)),
+            (2.5, lambda: self.gather(scope, depth)),
+            (3.5, lambda: self.attempt(scope, depth)),
+            (1.5, lambda: self.loop(scope, depth)),
+            (0.7, lambda: self.condition(scope, depth)),
+            (2, lambda: self.timed(scope, depth)),
+            (0.8, lambda: self.retried(scope, depth)),
+            (0.7, lambda: {"await": self.body(scope, depth)}),
+            (0.4, lambda: {"do": self.body(scope, depth), "as": self.value(scope)}),
+        ]
+        if self.all:
+            choices += [
+                (2, lambda: self.task_group(scope, depth)),
+                (1, lambda: self.race(scope, depth)),
+                (1, lambda: self.shield(scope, depth)),
+                (1, lambda: self.held(scope, depth)),
+                (0.6, lambda: self.each(scope, depth)),
+            ]
+        return self.pick(*choices)
+
+    def value(self, scope):
+        name = self.fresh("v")
+        scope.names.append(name)
+        return name
+
+    # ---- leaves ----
+
+    def simple(self, scope):
+        choices = [
+            (5, lambda: {"sleep": self.time()}),
+            (4, lambda: self.say(self.read(scope))),
+            (0.8, lambda: self.error(scope)),
+            (0.25, lambda: {"return": self.fresh("r") if self.chance(0.7) else None}),
+            (0.5, lambda: {"set": {self.value(scope): self.random.randint(0, 9)}}),
+            (2, lambda: self.command(scope)),
+            (1.5, lambda: self.call(scope)),
+            (0.15, lambda: self.unawaited(scope)),
+        ]
+        if scope.tasks:
+            choices += [(3, lambda: self.await_task(scope)),
+                        (2.5, lambda: {"cancel": "${%s}" % self.random.choice(scope.tasks)}),
+                        (0.5, lambda: {"gather": self.handles(scope),
+                                       "return_exceptions": self.chance(0.5)})]
+        if scope.loop:
+            choices.append((1, lambda: {self.random.choice(["break", "continue"]): None}))
+        if scope.handling:
+            choices.append((1, lambda: {"raise": None}))
+        if self.all:
+            choices += [(4, lambda: self.operation(scope))]
+            if scope.tasks:
+                choices.append((1, lambda: self.wait(scope)))
+        node = self.pick(*choices)
+        if "sleep" in node and self.chance(0.05):
+            node["timeout"] = self.time()
+        return node
+
+    def read(self, scope):
+        choices = [None, None]
+        if scope.names:
+            choices.append("${%s}" % self.random.choice(scope.names))
+        if scope.tasks:
+            task = self.random.choice(scope.tasks)
+            choices += ["${%s.%s}" % (task, a) for a in ("done", "cancelled", "name", "state")]
+            if self.chance(0.15):
+                choices += ["${%s.%s}" % (task, a) for a in ("result", "exception")]
+        if scope.errors:
+            error = self.random.choice(scope.errors)
+            choices += ["${%s.type}" % error, "${%s.type}" % error, "${%s}" % error]
+        return self.random.choice(choices)
+
+    def error(self, scope):
+        kind = self.random.choice(TYPES)
+        if scope.errors and self.chance(0.2):
+            return {"raise": "${%s}" % self.random.choice(scope.errors)}
+        message = "" if kind in ("CancelledError", "TimeoutError") else self.fresh("m")
+        return {"raise": {"type": kind, "message": message}}
+
+    def command(self, scope):
+        script = "sleep %s; echo %s" % (self.random.choice([0, 0.1, 0.2, 0.3]), self.fresh("o"))
+        if self.chance(0.3):
+            script += "; exit %d" % self.random.randint(1, 3)
+        node = {"sh": script}
+        if self.chance(0.15):
+            node["check"] = False
+        if self.chance(0.2):
+            node["timeout"] = self.random.choice([0, 0.1, 0.2])
+        if self.chance(0.1):
+            node["retry"] = self.retry()
+        if self.chance(0.4):
+            node["as"] = self.value(scope)
+        return node
+
+    def coroutine(self, scope):
+        """A call of a function that comes before: no circles."""
+        f = self.random.randrange(scope.function) if scope.function else None
+        if f is None:
+            return [{"sleep": self.time()}, self.say()]
+        node = {"call": "f%d" % f, "args": {"x": self.random.randint(0, 9)}}
+        if self.chance(0.1):
+            node["args"]["y"] = "${x}" if "x" in scope.names else 3
+        if self.chance(0.12):
+            node["timeout"] = self.time()
+        if self.chance(0.08):
+            node["retry"] = self.retry()
+        if self.chance(0.1):
+            node["name"] = self.fresh("n")
+        return node
+
+    def call(self, scope):
+        if self.chance(0.3) and scope.function:
+            name = self.fresh("c")
+            made = dict(self.coroutine(scope), **{"as": name})
+            use = self.pick((3, lambda: {"await": "${%s}" % name}),
+                            (1, lambda: {"create_task": "${%s}" % name}),
+                            (1, lambda: {"gather": ["${%s}" % name, "${%s}" % name]}),
+                            (0.3, lambda: {"await": ["${%s}" % name, "${%s}" % name]}))
+            return {"do": [made, self.say(), use]}
+        node = {"await": self.coroutine(scope)}
+        if self.chance(0.3):
+            node["as"] = self.value(scope)
+        return node
+
+    def unawaited(self, scope):
+        if not scope.function:
+            return self.say()
+        return {"do": [dict(self.coroutine(scope)), self.say()]}
+
+    def await_task(self, scope):
+        node = {"await": "${%s}" % self.random.choice(scope.tasks)}
+        if self.chance(0.2):
+            node["timeout"] = self.time()
+        if self.chance(0.15):
+            node["await"] = [node["await"], {"sleep": self.time()}]
+        if self.chance(0.3):
+            node["as"] = self.value(scope)
+        return node
+
+    def handles(self, scope):
+        return ["${%s}" % self.random.choice(scope.tasks) for _ in range(self.random.randint(1, 3))]
+
+    # ---- what has others inside ----
+
+    def create_task(self, scope, depth):
+        name = self.fresh("t")
+        if self.chance(0.4):
+            what = self.coroutine(scope)
+        else:
+            what = self.branch(scope, depth)
+        node = {"create_task": what, "as": name}
+        if self.chance(0.15):
+            node["name"] = self.fresh("n")
+        scope.tasks.append(name)
+        return node
+
+    def items(self, scope, depth):
+        items = []
+        for _ in range(self.random.choice([0, 1, 2, 2, 3, 3, 4])):
+            if scope.tasks and self.chance(0.15):
+                items.append("${%s}" % self.random.choice(scope.tasks))
+            elif self.chance(0.35):
+                items.append(self.coroutine(scope))
+            else:
+                items.append(self.branch(scope, depth))
+        return items
+
+    def comprehension(self, scope, depth):
+        name = self.fresh("i")
+        inner = scope.branch()
+        inner.names = inner.names + [name]
+        if self.chance(0.4):
+            do = self.coroutine(scope)
+        else:
+            do = [{"print": "%s ${%s}" % (self.fresh("p"), name)}, self.body(inner, depth)]
+        return {"for": name, "in": {"range": self.random.randint(0, 4)}, "do": do}
+
+    def gather(self, scope, depth):
+        what = self.comprehension(scope, depth) if self.chance(0.3) else self.items(scope, depth)
+        node = {"gather": what}
+        if self.chance(0.4):
+            node["return_exceptions"] = self.chance(0.7)
+        if self.chance(0.3):
+            node["limit"] = self.random.randint(1, 3)
+        if self.chance(0.15):
+            node["timeout"] = self.time()
+        if self.chance(0.6):
+            node["as"] = self.value(scope)
+        return node
+
+    def attempt(self, scope, depth):
+        node = {"try": self.body(scope, depth)}
+        handlers = []
+        for _ in range(self.random.choice([0, 1, 1, 2])):
+            inner = scope.inside(handling=True)
+            handler = {"type": self.random.choice(CATCHES)}
+            if self.chance(0.1):
+                del handler["type"]
+            if self.chance(0.6):
+                handler["as"] = self.fresh("e")
+                inner.errors = inner.errors + [handler["as"]]
+            handler["do"] = self.body(inner, depth)
+            if self.chance(0.5):
+                handler["do"] = [self.say("${%s.type}" % handler["as"] if "as" in handler else None)
+                                 ] + as_list(handler["do"])
+            handlers.append(handler)
+        if handlers:
+            node["except"] = handlers
+            if self.chance(0.2):
+                node["else"] = self.body(scope, depth)
+        if not handlers or self.chance(0.5):
+            node["finally"] = as_list(self.body(scope, depth)) + [self.say()]
+        return node
+
+    def loop(self, scope, depth):
+        inner = scope.inside(loop=True)
+        name = self.fresh("i")
+        if self.chance(0.3):
+            scope.names.append(name)
+            body = [{"set": {name: {"expr": {"+": [{"var": name}, 1]}}}}] + \
+                as_list(self.body(inner, depth))
+            return {"do": [{"set": {name: 0}},
+                           {"while": {"<": [{"var": name}, self.random.randint(1, 3)]},
+                            "do": body}]}
+        inner.names = inner.names + [name]
+        source = {"range": self.random.randint(0, 3)} if self.chance(0.6) else \
+            [1, "a", None][:self.random.randint(1, 3)]
+        return {"for": name, "in": source, "do": self.body(inner, depth)}
+
+    def condition(self, scope, depth):
+        if scope.tasks:
+            test = {"var": "%s.%s" % (self.random.choice(scope.tasks),
+                                      self.random.choice(["done", "cancelled"]))}
+        else:
+            test = self.chance(0.5)
+        node = {"if": test, "then": self.body(scope, depth)}
+        if self.chance(0.5):
+            node["else"] = self.body(scope, depth)
+        return node
+
+    def timed(self, scope, depth):
+        return {"do": self.body(scope, depth), "timeout": self.time()}
+
+    def retry(self):
+        retry = {"attempts": self.random.randint(1, 3)}
+        if self.chance(0.5):
+            retry["delay"] = self.time()
+        if self.chance(0.3):
+            retry["backoff"] = 2
+        if self.chance(0.3):
+            retry["on"] = self.random.choice(["A", "TimeoutError", ["A", "ValueError"]])
+        return retry if self.chance(0.7) else retry["attempts"]
+
+    def retried(self, scope, depth):
+        node = {"do": self.body(scope, depth), "retry": self.retry()}
+        if self.chance(0.3):
+            node["timeout"] = self.time()
+        return node
+
+    # ---- the rest of the language ----
+
+    def objects(self, scope):
+        nodes = []
+        kinds = [("queue", lambda: {"maxsize": self.random.choice([0, 1, 2])}),
+                 ("lifo_queue", lambda: {"maxsize": self.random.choice([0, 1])}),
+                 ("priority_queue", lambda: {}), ("lock", lambda: {}),
+                 ("semaphore", lambda: self.random.choice([0, 1, 2])),
+                 ("bounded_semaphore", lambda: self.random.choice([1, 2])), ("event", lambda: {}),
+                 ("condition", lambda: {}), ("barrier", lambda: self.random.choice([1, 2, 3]))]
+        for kind, options in self.random.sample(kinds, self.random.randint(0, 4)):
+            name = self.fresh("q" if "queue" in kind else "k")
+            nodes.append({kind: options(), "as": name})
+            scope.objects.append((kind, name))
+        return nodes
+
+    def operation(self, scope):
+        if not scope.objects:
+            return {"sleep": self.time()}
+        kind, name = self.random.choice(scope.objects)
+        it = "${%s}" % name
+        if "queue" in kind:
+            verbs = [{"put": self.random.randint(0, 9), "into": it}] * 3 + [{"get": it}] * 3 + [
+                {"put_nowait": self.random.randint(0, 9), "into": it}, {"get_nowait": it},
+                {"task_done": it}, {"join": it}, {"shutdown": it},
+                {"shutdown": it, "immediate": True}, {"print": "${%s.qsize}" % name}]
+        elif kind == "event":
+            verbs = [{"wait": it}] * 3 + [{"set_event": it}, {"set_event": it}, {"clear_event": it},
+                                          {"print": "${%s.is_set}" % name}]
+        elif kind == "barrier":
+            verbs = [{"wait": it}] * 5 + [{"reset": it}, {"abort": it}]
+        elif kind == "condition":
+            verbs = [{"with": it, "do": {"wait": it}}] * 3 + [
+                {"with": it, "do": {"notify": it}}, {"with": it, "do": {"notify": it, "n": 2}},
+                {"with": it, "do": {"notify_all": it}}, {"wait": it}, {"notify": it}]
+        else:
+            verbs = [{"acquire": it}] * 2 + [{"release": it}] * 2 + [
+                {"print": "${%s.locked}" % name}]
+        node = json.loads(json.dumps(self.random.choice(verbs)))
+        if ("get" in node or "acquire" in node or "wait" in node) and self.chance(0.3):
+            node["as"] = self.value(scope)
+        if "print" not in node and self.chance(0.3):
+            node["timeout"] = self.time()
+        return node
+
+    def held(self, scope, depth):
+        locks = [n for k, n in scope.objects
+                 if k in ("lock", "semaphore", "bounded_semaphore", "condition")]
+        if not locks:
+            return self.task_group(scope, depth)
+        return {"with": "${%s}" % self.random.choice(locks), "do": self.body(scope, depth)}
+
+    def group_items(self, scope, depth):
+        return [self.coroutine(scope) if self.chance(0.3) else self.branch(scope, depth)
+                for _ in range(self.random.choice([0, 1, 2, 2, 3]))]
+
+    def task_group(self, scope, depth):
+        inner = scope.inside()
+        if self.chance(0.3):
+            names = [self.fresh("t") for _ in range(self.random.randint(1, 3))]
+            inner.tasks = inner.tasks + names
+            items = {n: self.branch(inner, depth) for n in names}
+        elif self.chance(0.2):
+            items = self.comprehension(scope, depth)
+        else:
+            items = self.group_items(scope, depth)
+        node = {"task_group": items}
+        if self.chance(0.4):
+            node["group"] = self.fresh("g")
+            task = {"create_task": self.branch(scope, depth), "in": "${%s}" % node["group"],
+                    "as": self.fresh("t")}
+            inner.tasks = inner.tasks + [task["as"]]
+            node["do"] = [task] + as_list(self.body(inner, depth))
+        elif self.chance(0.4):
+            node["do"] = self.body(inner, depth)
+        if self.chance(0.5):
+            node["as"] = self.value(scope)
+        if self.chance(0.3):
+            return self.caught_group(node, scope, depth)
+        return node
+
+    def caught_group(self, node, scope, depth):
+        inner = scope.inside(handling=True, loop=False)
+        name = self.fresh("e")
+        inner.errors = inner.errors + [name]
+        if self.chance(0.5):
+            kind = self.random.choice(["A", "ValueError", ["A", "B"], "Exception"])
+            return {"try": node, "except*": [{"type": kind, "as": name,
+                                              "do": [self.say("${%s}" % name),
+                                                     {"sleep": self.time()}]}]}
+        return {"try": node, "except": [{"type": "ExceptionGroup", "as": name,
+                                         "do": [self.say("${%s}" % name)] +
+                                         as_list(self.body(inner, depth))}]}
+
+    def race(self, scope, depth):
+        items = self.group_items(scope, depth) or [{"sleep": 0}]
+        node = {"race": items}
+        if self.chance(0.5):
+            node["as"] = self.value(scope)
+        return node
+
+    def shield(self, scope, depth):
+        if scope.tasks and self.chance(0.5):
+            what = "${%s}" % self.random.choice(scope.tasks)
+        elif self.chance(0.5):
+            what = self.coroutine(scope)
+            what = what if isinstance(what, dict) else {"do": what}
+        else:
+            what = {"do": self.branch(scope, depth)}
+        return {"shield": what}
+
+    def wait(self, scope):
+        node = {"wait": self.handles(scope)}
+        if self.chance(0.7):
+            node["return_when"] = self.random.choice(["FIRST_COMPLETED", "FIRST_EXCEPTION",
+                                                      "ALL_COMPLETED"])
+        if self.chance(0.4):
+            node["timeout"] = self.time()
+        if self.chance(0.7):
+            node["as"] = self.value(scope)
+        return node
+
+    def each(self, scope, depth):
+        inner = scope.inside(loop=True)
+        name = self.fresh("i")
+        inner.names = inner.names + [name]
+        body = [{"print": "%s ${%s}" % (self.fresh("p"), name)}] + \
+            as_list(self.body(inner, depth))
+        if scope.tasks and self.chance(0.5):
+            return {"for": name, "in": {"as_completed": self.handles(scope)}, "do": body}
+        queues = [n for k, n in scope.objects if "queue" in k]
+        if queues and self.chance(0.5):
+            return {"for": name, "in": "${%s}" % self.random.choice(queues), "do": body,
+                    }
+        stop = {"if": {">": [{"var": name}, 2]}, "then": {"break": None}}
+        return {"for": name, "in": {"ticker": self.random.choice([0.1, 0.2])}, "do": [stop] + body}
+
+
+class Scope:
+    """What can be named where the generator stands."""
+
+    def __init__(self, function):
+        self.function = function  # how many functions it may call
+        self.names, self.tasks, self.errors, self.objects = [], [], [], []
+        self.loop = self.handling = False
+
+    def inside(self, loop=None, handling=None):
+        """A part of the same coroutine."""
+        inner = Scope(self.function)
+        inner.names, inner.tasks, inner.objects = self.names, self.tasks, self.objects
+        inner.errors = self.errors
+        inner.loop = self.loop if loop is None else loop
+        inner.handling = self.handling if handling is None else handling
+        return inner
+
+    def branch(self):
+        inner = self.inside(loop=False, handling=False)
+        inner.names, inner.tasks = list(self.names), list(self.tasks)
+        return inner
+
+
+def as_list(node):
+    return node if isinstance(node, list) else [node]
+
+
+def generate(seed, features="slice"):
+    return Generator(seed, features).document()
+
+
+def main():
+    args = sys.argv[1:]
+    features, seed, count = "slice", 1, 1
+    while args:
+        arg = args.pop(0)
+        if arg == "--features":
+            features = args.pop(0)
+        elif arg == "--seed":
+            seed = int(args.pop(0))
+        else:
+            count = int(arg)
+    for i in range(count):
+        print(json.dumps(generate("%d/%d" % (seed, i), features)))
+
+
+if __name__ == "__main__":
+    main()
