@@ -231,11 +231,11 @@ bool load_job(struct job_loader *l)
     if (!load_state(l) || !load_rows(l))
         return false;
     struct job *job = l->job;
-    job->main = load_task(l, 1);
+    struct task *first = load_task(l, 1);
+    job->main = first ? task_ref(first) : NULL;
     if (!job->main || (l->n > 0 && l->rows[l->n - 1].id >= job->next_task) ||
         job->live > JOB_MAX_TASKS)
         return load_fail(l, "the job's tasks");
-    task_ref(job->main);
     if (l->running > 0 &&
         (!(job->running = load_task(l, l->running)) || task_is_done(job->running)))
         return load_fail(l, "the task that runs");

@@ -1,0 +1,316 @@
+#include "daemon/task/items.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "proto/mem.h"
+
+struct items *items_new(enum items_order order)
+{
+    struct items *l = xcalloc(1, sizeof *l);
+    l->order = order;
+    l->next_seq = 1;
+    return l;
+}
+
+static void fresh_add(struct items *l, struct item *it)
+{
+    it->prev = l->fresh_last;
+    it->next = NULL;
+    *(l->fresh_last ? &l->fresh_last->next : &l->fresh_first) = it;
+    l->fresh_last = it;
+}
+
+static void fresh_remove(struct items *l, struct item *it)
+{
+    *(it->prev ? &it->prev->next : &l->fresh_first) = it->next;
+    *(it->next ? &it->next->prev : &l->fresh_last) = it->prev;
+}
+
+static void row_gone(struct items *l, uint64_t seq)
+{
+    struct item_range *last = l->n_gone ? &l->gone[l->n_gone - 1] : NULL;
+    if (last && seq == last->last + 1) {
+        last->last = seq;
+        return;
+    }
+    if (last && seq + 1 == last->first) {
+        last->first = seq;
+        return;
+    }
+    if (l->n_gone == l->cap_gone)
+        l->gone = xgrow(l->gone, &l->cap_gone, l->n_gone + 1, sizeof *l->gone);
+    l->gone[l->n_gone++] = (struct item_range){seq, seq};
+}
+
+/* Out of the rows and of memory, without its value. */
+static struct value *item_end(struct items *l, struct item *it)
+{
+    struct value *v = it->value;
+    if (it->stored)
+        row_gone(l, it->seq);
+    else
+        fresh_remove(l, it);
+    free(it);
+    return v;
+}
+
+static struct item **at(const struct items *l, size_t i)
+{
+    return &l->all[(l->head + i) & (l->cap - 1)];
+}
+
+void items_clear(struct items *l)
+{
+    size_t n = l->n, head = l->head;
+    struct item **all = steal(&l->all);
+    size_t cap = l->cap;
+    l->n = l->head = l->cap = 0;
+    for (size_t i = 0; i < n; i++)
+        value_unref(item_end(l, all[(head + i) & (cap - 1)]));
+    free(all);
+}
+
+void items_free(struct items *l)
+{
+    if (!l)
+        return;
+    items_clear(l);
+    free(l->gone);
+    free(l);
+}
+
+static void reserve(struct items *l)
+{
+    if (l->n < l->cap)
+        return;
+    size_t cap = l->cap ? l->cap * 2 : 8;
+    struct item **all = xmalloc(cap * sizeof *all);
+    for (size_t i = 0; i < l->n; i++)
+        all[i] = *at(l, i);
+    free(l->all);
+    l->all = all;
+    l->cap = cap;
+    l->head = 0;
+}
+
+static int compare_int_real(int64_t i, double d)
+{
+    if (d >= 0x1p63)
+        return -1;
+    if (d < -0x1p63)
+        return 1;
+    int64_t whole = (int64_t)d;
+    if (i != whole)
+        return i < whole ? -1 : 1;
+    double rest = d - trunc(d);
+    return rest > 0 ? -1 : rest < 0;
+}
+
+static int compare_numbers(const struct value *a, const struct value *b)
+{
+    bool a_real = value_type(a) == VALUE_REAL, b_real = value_type(b) == VALUE_REAL;
+    if (a_real && b_real) {
+        double x = value_get_number(a), y = value_get_number(b);
+        return x < y ? -1 : x > y;
+    }
+    if (a_real)
+        return -compare_int_real(value_is_true(b) ? 1 : value_get_int(b), value_get_number(a));
+    if (b_real)
+        return compare_int_real(value_is_true(a) ? 1 : value_get_int(a), value_get_number(b));
+    int64_t x = value_is_true(a) ? 1 : value_get_int(a);
+    int64_t y = value_is_true(b) ? 1 : value_get_int(b);
+    return x < y ? -1 : x > y;
+}
+
+static bool is_number(const struct value *v)
+{
+    return value_is_number(v) || value_type(v) == VALUE_BOOL;
+}
+
+static bool equal(const struct value *a, const struct value *b)
+{
+    return is_number(a) && is_number(b) ? compare_numbers(a, b) == 0 : value_equal(a, b);
+}
+
+static const char *type_name(const struct value *v)
+{
+    switch (value_type(v)) {
+    case VALUE_NULL:
+        return "NoneType";
+    case VALUE_BOOL:
+        return "bool";
+    case VALUE_INT:
+        return "int";
+    case VALUE_REAL:
+        return "float";
+    case VALUE_STRING:
+        return "str";
+    case VALUE_LIST:
+        return "list";
+    case VALUE_OBJECT:
+        return "dict";
+    case VALUE_HANDLE:
+        break;
+    }
+    return value_handle_class(v)->kind;
+}
+
+bool value_less(const struct value *a, const struct value *b, bool *ok, struct value **error)
+{
+    *ok = true;
+    /* Depth is bounded by VALUE_MAX_DEPTH; lists in lists are followed here. */
+    while (value_type(a) == VALUE_LIST && value_type(b) == VALUE_LIST) {
+        size_t n = value_count(a), m = value_count(b), i = 0;
+        while (i < n && i < m && equal(value_item(a, i), value_item(b, i)))
+            i++;
+        if (i == n || i == m)
+            return n < m;
+        a = value_item(a, i);
+        b = value_item(b, i);
+    }
+    if (is_number(a) && is_number(b))
+        return compare_numbers(a, b) < 0;
+    if (value_type(a) == VALUE_STRING && value_type(b) == VALUE_STRING) {
+        size_t n, m;
+        const char *s = value_get_string(a, &n), *u = value_get_string(b, &m);
+        int c = memcmp(s, u, n < m ? n : m); /* UTF-8 sorts as code points do */
+        return c != 0 ? c < 0 : n < m;
+    }
+    *ok = false;
+    *error = error_new("TypeError", "'<' not supported between instances of '%s' and '%s'",
+                       type_name(a), type_name(b));
+    return false;
+}
+
+/* Equal ones in the order in which they were put. */
+static bool before(const struct item *a, const struct item *b, bool *ok, struct value **error)
+{
+    if (value_less(a->value, b->value, ok, error))
+        return true;
+    if (!*ok || value_less(b->value, a->value, ok, error) || !*ok)
+        return false;
+    return a->seq < b->seq;
+}
+
+static bool heap_up(struct item **heap, size_t i, struct item *it, struct value **error)
+{
+    size_t begin = i;
+    bool ok = true;
+    while (i > 0 && before(it, heap[(i - 1) / 2], &ok, error)) {
+        heap[i] = heap[(i - 1) / 2];
+        i = (i - 1) / 2;
+    }
+    if (ok) {
+        heap[i] = it;
+        return true;
+    }
+    /* Nothing has happened: back along the way. */
+    size_t way[64], n = 0;
+    for (size_t k = begin; k > i; k = (k - 1) / 2)
+        way[n++] = k;
+    for (size_t k = n; k-- > 0;)
+        heap[(way[k] - 1) / 2] = heap[way[k]];
+    return false;
+}
+
+/* Where the last one goes when the first is taken, in way[0..n): the path of smaller children.
+ * False: *error. */
+static bool heap_path(struct item **heap, size_t n, size_t *way, size_t *steps,
+                      struct value **error)
+{
+    const struct item *last = heap[n];
+    bool ok = true;
+    size_t i = 0;
+    *steps = 0;
+    for (size_t child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && before(heap[child + 1], heap[child], &ok, error))
+            child++;
+        if (!ok || !before(heap[child], last, &ok, error))
+            break;
+        way[(*steps)++] = child;
+    }
+    return ok;
+}
+
+static struct item *heap_take(struct items *l, struct value **error)
+{
+    size_t way[64], steps, i = 0;
+    if (!heap_path(l->all, l->n - 1, way, &steps, error))
+        return NULL;
+    struct item *first = l->all[0], *last = l->all[--l->n];
+    for (size_t k = 0; k < steps; k++) {
+        l->all[i] = l->all[way[k]];
+        i = way[k];
+    }
+    if (l->n > 0)
+        l->all[i] = last;
+    return first;
+}
+
+static bool add(struct items *l, struct item *it, struct value **error)
+{
+    reserve(l);
+    if (l->order != ITEMS_PRIORITY)
+        *at(l, l->n) = it;
+    else if (!heap_up(l->all, l->n, it, error))
+        return false;
+    l->n++;
+    return true;
+}
+
+bool items_put(struct items *l, struct value *v, struct value **error)
+{
+    struct item *it = xcalloc(1, sizeof *it);
+    it->value = v;
+    it->seq = l->next_seq;
+    if (!add(l, it, error)) {
+        free(it);
+        return false;
+    }
+    l->next_seq++;
+    value_ref(v);
+    fresh_add(l, it);
+    return true;
+}
+
+bool items_load(struct items *l, uint64_t seq, struct value *v, struct value **error)
+{
+    struct item *it = xcalloc(1, sizeof *it);
+    it->value = v;
+    it->seq = seq;
+    it->stored = true;
+    if (!add(l, it, error)) {
+        free(it);
+        return false;
+    }
+    value_ref(v);
+    return true;
+}
+
+struct value *items_take(struct items *l, struct value **error)
+{
+    struct item *it;
+    if (l->order == ITEMS_PRIORITY) {
+        it = heap_take(l, error);
+        return it ? item_end(l, it) : NULL;
+    }
+    if (l->order == ITEMS_FIFO) {
+        it = *at(l, 0);
+        l->head = (l->head + 1) & (l->cap - 1);
+    } else {
+        it = *at(l, l->n - 1);
+    }
+    l->n--;
+    return item_end(l, it);
+}
+
+void items_collected(struct items *l)
+{
+    while (l->fresh_first) {
+        struct item *it = l->fresh_first;
+        fresh_remove(l, it);
+        it->stored = true;
+    }
+    l->n_gone = 0;
+}

@@ -1,0 +1,130 @@
+#ifndef COROD_TASK_OBJECT_H
+#define COROD_TASK_OBJECT_H
+/*
+ * Queues, locks and the like, as asyncio's of CPython 3.13 (Lib/asyncio/queues.py and locks.py):
+ * what here is named as there behaves as there. An object lives as long as a value names it.
+ *
+ * Its state is a row of its own, and so is each item of a queue; who waits for it says so in his
+ * task's row.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/lang/value.h"
+#include "daemon/task/waiter.h"
+#include "proto/buf.h"
+
+struct job;
+struct job_loader;
+struct task;
+struct items;
+struct runtime_sink;
+
+enum {
+    JOB_MAX_OBJECTS = 1000000,
+    JOB_MAX_ITEMS = 1000000,
+    JOB_MAX_ITEM_BYTES = 256 * 1024 * 1024, /* value_bytes() of all */
+};
+
+enum object_type {
+#define OBJECT(name, verb) OBJECT_##name,
+#include "daemon/task/object.def"
+#undef OBJECT
+    OBJECT_TYPES
+};
+enum {
+#define OBJECT(name, verb) IS_##name = 1 << OBJECT_##name,
+#include "daemon/task/object.def"
+#undef OBJECT
+    IS_ANY_QUEUE = IS_QUEUE | IS_LIFO_QUEUE | IS_PRIORITY_QUEUE,
+    IS_ANY_SEMAPHORE = IS_SEMAPHORE | IS_BOUNDED_SEMAPHORE,
+    IS_LOCKABLE = IS_LOCK | IS_ANY_SEMAPHORE | IS_CONDITION,
+};
+
+/* Who waits, and where. */
+enum object_list {
+    LIST_GETTERS = 0, /* of a queue */
+    LIST_PUTTERS = 1,
+    LIST_JOINERS = 2,
+    LIST_LOCK = 0, /* for the lock, the semaphore, the event; a condition and a barrier have a lock
+                      inside */
+    LIST_NOTIFY = 1, /* of a condition, and of the one inside a barrier */
+    OBJECT_LISTS = 3,
+};
+
+enum barrier_state { BARRIER_FILLING, BARRIER_DRAINING, BARRIER_RESETTING, BARRIER_BROKEN };
+
+struct object {
+    uint32_t refs, id;
+    struct job *job; /* NULL: the job is gone */
+    struct object *prev, *next;
+    uint8_t type;
+    uint8_t state;         /* of a barrier */
+    bool flag;             /* locked; set; shut down */
+    bool dirty, collected; /* collected: it has a row */
+    int64_t limit;         /* maxsize, the bound, parties */
+    int64_t value;         /* a semaphore's; unfinished items; tasks in the barrier */
+    struct waiters waiters[OBJECT_LISTS];
+    struct items *items; /* of a queue */
+};
+
+static inline bool object_is(const struct object *o, unsigned types)
+{
+    return types & 1u << o->type;
+}
+
+/* ---- life (object.c) ---- */
+
+/* A new one, counted once. NULL: too many; *error. */
+struct object *object_new(struct job *job, enum object_type type, struct value **error);
+struct object *object_ref(struct object *o);
+void object_unref(struct object *o); /* NULL is allowed */
+/* Something that its row holds has changed. */
+void object_touch(struct object *o);
+struct value *object_value(struct object *o);     /* a new handle value */
+struct object *object_of(const struct value *v);  /* the one behind a handle, or NULL */
+const char *object_verb(const struct object *o);  /* "queue" */
+void object_put_name(const struct object *o, struct buf *out); /* "queue 3": for people */
+/* The same of one of the types; NULL: *error says that `verb` needs `what`. */
+struct object *object_needed(const struct value *v, unsigned types, const char *verb,
+                             const char *what, struct value **error);
+/* The job is over: whatever they hold goes away. */
+void objects_release(struct job *job);
+
+/* ---- rows (object_save.c) ---- */
+
+void objects_collect(struct job *job, const struct runtime_sink *sink, void *arg);
+/* By id; one that went since is empty. NULL: there can't be such a one. A new reference. */
+struct object *load_object(struct job_loader *l, uint64_t id);
+bool load_objects(struct job_loader *l);
+bool load_items(struct job_loader *l);
+
+/* ---- queues (queue.c) ---- */
+
+bool queue_is_empty(const struct object *q);
+bool queue_is_full(const struct object *q);
+size_t queue_size(const struct object *q);
+/* False, NULL: *error. */
+bool queue_put_nowait(struct object *q, struct value *item, struct value **error);
+struct value *queue_get_nowait(struct object *q, struct value **error);
+bool queue_task_done(struct object *q, struct value **error);
+void queue_shutdown(struct object *q, bool immediate);
+
+/* ---- locks (lock.c) ---- */
+
+/* Takes it at once; false: it is to be waited for. */
+bool lock_try(struct object *o);
+/* After waiting: woken says whether it was (else it was cancelled), ok whether the task goes on. */
+void lock_waited(struct object *o, bool woken, bool ok);
+bool lock_is_locked(const struct object *o);
+bool lock_release(struct object *o, struct value **error);
+void event_set(struct object *o);
+void event_clear(struct object *o);
+void condition_wake(struct object *o, int64_t n);
+bool condition_notify(struct object *o, int64_t n, struct value **error);
+void barrier_exit(struct object *o);
+void barrier_reset(struct object *o);
+void barrier_abort(struct object *o);
+
+#endif
