@@ -36,6 +36,11 @@ class Task(asyncio.tasks._PyTask):
         self._cancelled_exc = error  # CPython forgets it after the first who asks
         return error
 
+    def result(self):
+        if not self.done():
+            raise asyncio.InvalidStateError("Result is not set.")  # as the one in C says
+        return super().result()
+
     def __del__(self):
         pass
 
