@@ -22,7 +22,7 @@ static bool load_state(struct job_loader *l)
     uint64_t running = get_varint(&r), closing;
     job->stop_seq = get_varint(&r);
     closing = get_varint(&r);
-    if (r.failed || version != ROW_VERSION || job->phase > PHASE_OVER || task > UINT32_MAX ||
+    if (r.failed || version != ROW_VERSION || job->phase >= PHASE_OVER || task > UINT32_MAX ||
         scope > UINT32_MAX || coro > UINT32_MAX || gather >= UINT32_MAX || running > UINT32_MAX ||
         closing > gather || l->head > job->ready.next_seq)
         return load_fail(l, "the job's row");
