@@ -17,6 +17,11 @@ void effects_clear(struct effects *f)
     buf_clear(&f->text);
 }
 
+size_t effects_bytes(const struct effects *f)
+{
+    return f->n * sizeof *f->all + f->text.len;
+}
+
 static struct effect *add(struct effects *f, enum effect_kind kind)
 {
     f->all = xgrow(f->all, &f->cap, f->n + 1, sizeof *f->all);

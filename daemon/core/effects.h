@@ -42,6 +42,8 @@ struct effects {
 
 void effects_release(struct effects *f);
 void effects_clear(struct effects *f);
+/* Memory that they take, about. */
+size_t effects_bytes(const struct effects *f);
 void effects_call(struct effects *f, void (*fn)(void *arg), void *arg);
 /* event->text is copied. */
 void effects_event(struct effects *f, const struct event *event);

@@ -11,7 +11,8 @@
 
 enum {
     TURN_BUDGET = 20000,               /* steps of the runtime between looking at the world */
-    OPEN_MAX_BYTES = 64 * 1024 * 1024, /* uncommitted: beyond it the runtime pauses */
+    OPEN_MAX_BYTES = 64 * 1024 * 1024, /* uncommitted: beyond it the runtime pauses, as it does
+                                          when what waits for a commit takes as much */
 };
 
 static const char *const event_names[] = {
@@ -211,9 +212,15 @@ static void commit(struct engine *e)
     }
 }
 
+/* The runtime pauses until the commit that is under way is done. */
+static bool is_full(const struct engine *e)
+{
+    return e->open.bytes.len >= OPEN_MAX_BYTES || effects_bytes(&e->effects) >= OPEN_MAX_BYTES;
+}
+
 static void arm_timer(struct engine *e)
 {
-    int64_t next = runtime_next_us(e->runtime);
+    int64_t next = is_full(e) ? INT64_MAX : runtime_next_us(e->runtime);
     if (next == INT64_MAX)
         alarm_stop(e->timer);
     else
@@ -224,7 +231,7 @@ bool engine_turn(void *arg)
 {
     struct engine *e = arg;
     bool more = false;
-    if (e->open.bytes.len < OPEN_MAX_BYTES)
+    if (!is_full(e))
         more = runtime_tick(e->runtime, engine_now_us(e), TURN_BUDGET);
     more |= attempts_launch(e);
     commit(e);
@@ -232,8 +239,7 @@ bool engine_turn(void *arg)
     arm_timer(e);
     /* Effects may have asked for more: a client's next request, a start that was cancelled
      * meanwhile. */
-    return e->open.bytes.len < OPEN_MAX_BYTES &&
-           (more || (!e->is_committing && (e->effects.n || e->open.statements)));
+    return !is_full(e) && (more || (!e->is_committing && (e->effects.n || e->open.statements)));
 }
 
 void engine_after_commit(struct engine *e, void (*fn)(void *arg), void *arg)
