@@ -124,7 +124,7 @@ static bool send_framed(struct follow *f, const struct piece *p, const char *fra
     enum outlog_stream stream = OUTLOG_STDOUT;
     unsigned mask = log_mask(f->stream);
     bool sent = true;
-    for (size_t at = 0; sent;) {
+    for (size_t at = 0; sent && len > 0;) {
         struct outlog_chunk c;
         ssize_t n = outlog_next(framed + at, len - at, &c);
         bool takes = n > 0 && c.stream != OUTLOG_LOST && mask & OUTLOG_MASK(c.stream);
