@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # test-sanitized: yes
+# test-threads: yes
 """The protocol on the wire: framing, batches, limits, back-pressure, every method, good and bad."""
 import json
 import os
