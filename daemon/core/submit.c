@@ -21,7 +21,7 @@ struct submit {
     size_t len;
     uint32_t uid, gid;
     char *key, *cwd;
-    struct shared *environment;
+    struct value *env;
     int umask;
     unsigned char sha[SHA_BYTES];
     struct program *program; /* parsed here, not yet shared */
@@ -41,7 +41,7 @@ static void submit_free(struct submit *s)
     free(s->text);
     free(s->key);
     free(s->cwd);
-    shared_unref(s->environment);
+    value_unref(s->env);
     program_unref(s->program);
     shared_unref(s->shared);
     mistakes_release(&s->errors);
@@ -105,8 +105,7 @@ static void accept(struct submit *s)
     job->pool = doc->pool ? xstrdup(doc->pool) : NULL;
     job->cwd = doc->cwd ? xstrdup(doc->cwd) : s->cwd ? xstrdup(s->cwd) : NULL;
     job->umask = doc->umask >= 0 ? doc->umask : s->umask;
-    job->environment = s->environment;
-    s->environment = NULL;
+    job->environment = environment_get(e, s->env);
     store_program(e, s);
     job->program = s->shared;
     job->program->refs++;
@@ -127,32 +126,43 @@ static void accept(struct submit *s)
 /* Keys. */
 
 static void on_key_rows(void *arg, const struct rows *sets, size_t n, const struct err *err);
+static struct submit *leave_line(struct submit *s);
 
+/* Of the first in line; whoever cannot be looked up makes room for the next. */
 static void look_up_key(struct submit *s)
 {
-    struct err err;
-    struct batch q = {0};
-    batch_add(&q, ST_JOB_BY_KEY);
-    batch_int(&q, s->uid);
-    batch_str(&q, s->key);
-    bool ok = store_read(s->engine->store, &q, on_key_rows, s, &err);
-    batch_release(&q);
-    if (!ok) {
+    while (s) {
+        struct err err;
+        struct batch q = {0};
+        batch_add(&q, ST_JOB_BY_KEY);
+        batch_int(&q, s->uid);
+        batch_str(&q, s->key);
+        bool ok = store_read(s->engine->store, &q, on_key_rows, s, &err);
+        batch_release(&q);
+        if (ok)
+            return;
         err.code = ERR_OVERLOADED;
-        next_in_line(s);
+        struct submit *next = leave_line(s);
         fail(s, &err);
+        s = next;
     }
+}
+
+/* Returns who is the first now. */
+static struct submit *leave_line(struct submit *s)
+{
+    struct map *keys = &s->engine->keys;
+    if (!s->key || map_get(keys, s->key_hash) != s)
+        return NULL;
+    map_remove(keys, s->key_hash);
+    if (s->next_in_line)
+        map_put(keys, s->key_hash, s->next_in_line);
+    return s->next_in_line;
 }
 
 static void next_in_line(struct submit *s)
 {
-    if (!s->key || map_get(&s->engine->keys, s->key_hash) != s)
-        return;
-    map_remove(&s->engine->keys, s->key_hash);
-    if (s->next_in_line) {
-        map_put(&s->engine->keys, s->key_hash, s->next_in_line);
-        look_up_key(s->next_in_line);
-    }
+    look_up_key(leave_line(s));
 }
 
 static void on_key_rows(void *arg, const struct rows *sets, size_t n, const struct err *read_err)
@@ -243,6 +253,9 @@ static bool may_accept(struct submit *s, struct err *err)
                        doc->pool);
     if (!s->key && doc->key)
         s->key = xstrdup(doc->key);
+    if (runtime_live_tasks(e->runtime) >= e->config->max_live_tasks)
+        return err_set(err, ERR_OVERLOADED, "%u tasks live already (max_live_tasks)",
+                       e->config->max_live_tasks);
     if (s->key && (!*s->key || strlen(s->key) > 255))
         return err_set(err, ERR_PARAMS, "a key has 1 to 255 bytes");
     return true;
@@ -307,7 +320,7 @@ void engine_submit(struct engine *e, const struct submission *in,
         .gid = in->gid,
         .key = in->key ? xstrdup(in->key) : NULL,
         .cwd = in->cwd ? xstrdup(in->cwd) : NULL,
-        .environment = environment_get(e, in->env),
+        .env = in->env ? value_ref(in->env) : NULL,
         .umask = in->umask < 0 ? 022 : in->umask,
         .on_submitted = on_done,
         .arg = arg,

@@ -60,6 +60,29 @@ def test_the_runtime_pauses_while_nothing_can_be_committed():
         equal(c.finish(job, 120)["state"], "cancelled")
 
 
+def test_what_is_refused_leaves_nothing_behind():
+    environment = {"X": os.urandom(MIB // 4).hex()}
+    with daemon.client() as c:
+        equal(c.error("job.submit", job={"main": [{"gathr": []}]}, env=environment).code, -32015)
+        c.run([])  # committed behind it
+    with sqlite3.connect(os.path.join(daemon.state, "corod.db")) as db:
+        equal(db.execute("SELECT count(*) FROM environment").fetchone()[0], 0)
+
+
+def test_there_is_a_limit_to_all_tasks():
+    daemon.configure("max_live_tasks = 50\n")
+    with daemon.client() as c:
+        equal(c.call("system.reload")["changed"], ["max_live_tasks"])
+        job = c.submit([{"gather": {"for": "i", "in": {"range": 60}, "do": {"sleep": 1000}}}])
+        wait_until(lambda: c.call("system.stats")["live_tasks"] > 50, "60 tasks")
+        equal(c.error("job.submit", job=[]).code, -32007)
+        c.call("job.cancel", id=job)
+        c.finish(job)
+        c.run([])
+        daemon.configure("")
+        c.call("system.reload")
+
+
 if __name__ == "__main__":
     with daemon:
         run_tests(globals(), sys.argv[1:])
