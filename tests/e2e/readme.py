@@ -13,7 +13,7 @@ import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # What changes the machine on which it is done: not done here; tests/systemd and bootstrap do.
-ELSEWHERE = re.compile(r"(git clone|cd corod|\./bootstrap|sudo) ?")
+ELSEWHERE = re.compile(r"(\./bootstrap|sudo)\b")
 # A time of day, a date, a duration or size with its unit.
 VARIES = re.compile(r"\d{4}-\d\d-\d\d[T ]?|\b\d\d?:\d\d(:\d\d)?(\.\d+)?Z?|\b\d+(\.\d+)? ?(ms|s|min|h|MiB|KiB)\b"
                     r"|\bpid \d+")

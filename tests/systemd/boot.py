@@ -154,6 +154,18 @@ class Scenario:
         self.active("corod.service")
         self.undisturbed("a stop")
 
+    def commands_stopped(self):
+        """Stopping the commands' unit ends them all; none of them counts as a success."""
+        m = self.m
+        self.load()
+        m.run("systemctl", "stop", "corod-commands.service")
+        equal(m.run("pgrep", "-fa", "sleep %d" % SECONDS, check=False).stdout, "", "no command is left")
+        m.run("systemctl", "start", "corod-exec.service")
+        self.active("corod-exec.service")
+        m.until(lambda: self.show(self.job)["state"] != "running", 15, "the job ends")
+        equal(self.show(self.job)["state"], "failed", "the job fails when its commands are stopped")
+        check(not self.lines("end"), "no command came to its end")
+
     def client_waits(self):
         """While the daemon restarts, clients wait instead of starting one of their own."""
         old = self.pid("corod")
@@ -242,7 +254,8 @@ def main():
     scenario = Scenario(machine)
     try:
         for step in (scenario.install, scenario.first_commands, scenario.sandbox,
-                     scenario.disturb, scenario.stopped_meanwhile, scenario.client_waits,
+                     scenario.disturb, scenario.stopped_meanwhile, scenario.commands_stopped,
+                         scenario.client_waits,
                      scenario.watchdog, scenario.journal, scenario.security, scenario.end,
                          scenario.personal):
             step()
