@@ -182,10 +182,10 @@ bool leaf_cancel(struct task *t, struct act *a)
     struct leaf_run *run = ((struct leaf_act *)a)->run;
     switch (run->leaf.state) {
     case LEAF_WANTED:
-        run->leaf.state = LEAF_ENDED;
         run->leaf.cancelled = true;
         t->job->sources--;
         rt->effects->leaf_dropped(rt->arg, &run->leaf);
+        run->leaf.state = LEAF_ENDED;
         return true;
     case LEAF_LAUNCHED: /* over when the command is */
         if (!run->leaf.cancelled) {
