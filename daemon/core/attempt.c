@@ -10,11 +10,15 @@
 
 #include "daemon/core/state.h"
 #include "daemon/run/outlog.h"
+#include "proto/json_out.h"
 #include "proto/log.h"
 #include "proto/mem.h"
 #include "proto/outlog.h"
 
-enum { OUTPUT_VALUE_BYTES = 1024 * 1024 }; /* of stdout and of stderr in a value (language.md) */
+enum {
+    OUTPUT_VALUE_BYTES = 1024 * 1024, /* of stdout and of stderr in a value (language.md) */
+    COMMAND_TEXT_BYTES = 200,         /* of what it runs, in lists */
+};
 
 static const char *pool_of(const struct live *job, const struct leaf *leaf)
 {
@@ -91,8 +95,12 @@ static void forget(struct engine *e, struct attempt *a)
 
 void attempts_free(struct engine *e)
 {
-    while (e->first_attempt)
-        forget(e, e->first_attempt);
+    struct attempt *a;
+    while ((a = e->first_attempt)) {
+        if (a->leaf)
+            pools_leave(a->leaf);
+        forget(e, a);
+    }
     map_release(&e->attempts);
     for (size_t i = 0; i < e->n_failed; i++)
         free(e->failed[i].text);
@@ -114,7 +122,7 @@ static void launch(struct engine *e, struct leaf *leaf)
         job_refresh_state(e, job);
     }
     struct buf command = {0};
-    leaf_command_text(leaf, &command);
+    leaf_spec_text(&leaf->spec, COMMAND_TEXT_BYTES, &command);
     batch_add(&e->open, ST_ATTEMPT_ADD);
     batch_int(&e->open, (int64_t)a->number);
     batch_int(&e->open, (int64_t)a->job);
@@ -158,6 +166,20 @@ static void trim_newlines(struct buf *b)
         b->len--;
 }
 
+/* What was cut in the middle of a character would be no text any more. */
+static void trim_character(struct buf *b)
+{
+    size_t whole = b->len ? utf8_length(b->data, b->len) : 0;
+    unsigned char first = whole < b->len ? (unsigned char)b->data[whole] : 0;
+    size_t wants = first >= 0xf5   ? 0
+                   : first >= 0xf0 ? 4
+                   : first >= 0xe0 ? 3
+                   : first >= 0xc2 ? 2
+                                   : 0;
+    if (b->len - whole < wants)
+        b->len = whole;
+}
+
 static void cap(struct buf *b, bool *truncated)
 {
     if (b->len > OUTPUT_VALUE_BYTES) {
@@ -180,10 +202,9 @@ static void read_streams(struct engine *e, const struct exec_end *end, struct st
     }
     cap(&s->out, &s->truncated);
     cap(&s->err, &s->truncated);
-    if (!s->truncated) {
-        trim_newlines(&s->out);
-        trim_newlines(&s->err);
-    }
+    void (*trim)(struct buf *) = s->truncated ? trim_character : trim_newlines;
+    trim(&s->out);
+    trim(&s->err);
 }
 
 static void tell_runtime(struct engine *e, struct attempt *a, const struct exec_end *end)

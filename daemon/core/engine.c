@@ -316,8 +316,8 @@ void engine_free(struct engine *e)
     exec_client_free(e->exec);
     attempts_free(e);
     store_close(e->store);
+    pools_free(e->pools); /* they know leaves, which are the runtime's */
     runtime_free(e->runtime);
-    pools_free(e->pools);
     alarm_free(e->timer);
     size_t at = 0;
     for (struct map_slot *s; (s = map_next(&e->jobs, &at));)

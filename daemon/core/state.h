@@ -147,8 +147,6 @@ void attempts_free(struct engine *e);
 /* start.c: what the executor is told of a leaf */
 /* Sends it; false with err when it cannot be built (bad bytes, too large). */
 bool attempt_send(struct engine *e, const struct attempt *a, struct err *err);
-/* `make -j4`, for lists: at most about 200 bytes, UTF-8. */
-void leaf_command_text(const struct leaf *leaf, struct buf *out);
 
 /* submit.c: a submission that will not be answered any more */
 void submission_drop(void *submit);

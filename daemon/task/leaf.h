@@ -60,7 +60,7 @@ bool leaf_spec_eval(const struct task *t, const struct leaf_node *n, struct leaf
 void leaf_spec_release(struct leaf_spec *spec);
 void leaf_spec_save(const struct leaf_spec *spec, struct buf *out);
 bool leaf_spec_load(struct leaf_spec *spec, struct job_loader *l, struct reader *r);
-/* `run make -j4`: for people, at most `max` bytes. */
+/* `run make -j4`: leaf_spec_text() behind the verb. */
 void leaf_spec_title(const struct leaf_spec *spec, size_t max, struct buf *out);
 
 #define LEAF_KIND(name_, fields_)                                                                  \

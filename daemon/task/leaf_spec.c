@@ -274,28 +274,45 @@ bool leaf_spec_load(struct leaf_spec *spec, struct job_loader *l, struct reader 
     return true;
 }
 
+/* As "sh" makes it: /bin/sh -c SCRIPT sh [args]. */
+static bool is_script(const struct leaf_spec *spec)
+{
+    return value_count(spec->argv) >= 4 &&
+           strcmp(value_get_string(value_item(spec->argv, 0), NULL), "/bin/sh") == 0 &&
+           strcmp(value_get_string(value_item(spec->argv, 1), NULL), "-c") == 0;
+}
+
+/* Cuts between two characters. */
+static void cut(struct buf *b, size_t len)
+{
+    if (b->len <= len)
+        return;
+    while (len > 0 && ((unsigned char)b->data[len] & 0xc0) == 0x80)
+        len--;
+    b->len = len;
+    buf_addstr(b, "…");
+}
+
+void leaf_spec_text(const struct leaf_spec *spec, size_t max, struct buf *out)
+{
+    size_t begin = out->len, n = value_count(spec->argv);
+    bool script = is_script(spec);
+    for (size_t i = script ? 2 : 0; i < n && out->len - begin < max; i++) {
+        if (script && i == 3)
+            continue;
+        if (out->len > begin)
+            buf_addch(out, ' ');
+        value_write_text(out, value_item(spec->argv, i));
+    }
+    cut(out, begin + max);
+    for (size_t i = begin; i < out->len; i++)
+        if ((unsigned char)out->data[i] < 0x20)
+            out->data[i] = ' ';
+}
+
 void leaf_spec_title(const struct leaf_spec *spec, size_t max, struct buf *out)
 {
-    const struct value *argv = spec->argv;
-    size_t end = out->len + max, n = value_count(argv), i = 0;
-    bool shell = n >= 4 && strcmp(value_get_string(value_item(argv, 0), NULL), "/bin/sh") == 0 &&
-                 strcmp(value_get_string(value_item(argv, 1), NULL), "-c") == 0;
-    buf_addstr(out, shell ? "sh" : "run");
-    for (i = shell ? 2 : 0; i < n && out->len < end; i++) {
-        if (shell && i == 3)
-            continue;
-        buf_addch(out, ' ');
-        value_write_text(out, value_item(argv, i));
-    }
-    if (out->len > end) {
-        out->len = end;
-        while (out->len > 0 && ((unsigned char)out->data[out->len - 1] & 0xc0) == 0x80)
-            out->len--; /* not in the middle of a character */
-        if (out->len > 0 && (unsigned char)out->data[out->len - 1] >= 0xc0)
-            out->len--;
-        buf_addstr(out, "…");
-    }
-    for (char *c = out->data; c && c < out->data + out->len; c++)
-        if ((unsigned char)*c < 0x20)
-            *c = ' ';
+    const char *verb = is_script(spec) ? "sh " : "run ";
+    buf_addstr(out, verb);
+    leaf_spec_text(spec, max - strlen(verb), out);
 }

@@ -111,6 +111,9 @@ int64_t runtime_next_us(const struct runtime *rt);
 void runtime_leaf_launched(struct runtime *rt, struct leaf *leaf, uint64_t attempt, int64_t now_us);
 /* The launched leaf's command has ended. */
 void runtime_leaf_ended(struct runtime *rt, struct leaf *leaf, const struct leaf_outcome *outcome);
+/* What it runs, for people: its words, or the text of a script; one line, of at most `max` bytes
+ * (and then `…`). */
+void leaf_spec_text(const struct leaf_spec *spec, size_t max, struct buf *out);
 /* By attempt number among the live jobs' launched leaves; NULL when none. */
 struct leaf *runtime_leaf_find(struct runtime *rt, uint64_t attempt);
 
@@ -154,17 +157,40 @@ struct task_end_row {
     size_t result_len;
     const char *error; /* JSON text of the error for history, NULL when none */
 };
+/* A queue, a lock and so on: its state; and what is in a queue. */
+struct object_row {
+    uint64_t job;
+    uint32_t id;
+    bool fresh;
+    const char *state; /* binary, the runtime's own */
+    size_t state_len;
+};
+struct item_row {
+    uint64_t job;
+    uint32_t object;
+    uint64_t seq; /* ascending: order of putting */
+    const char *value;
+    size_t value_len;
+};
 struct runtime_sink {
     void (*task)(void *arg, const struct task_row *row);
     void (*task_end)(void *arg, const struct task_end_row *row);
     /* The job's own part: counters, phase. */
     void (*job)(void *arg, uint64_t job, const char *state, size_t len);
+    void (*object)(void *arg, const struct object_row *row);
+    /* The row and the rows of its items go. */
+    void (*object_gone)(void *arg, uint64_t job, uint32_t object);
+    void (*item)(void *arg, const struct item_row *row); /* a new row */
+    /* The rows of its items from first to last go. */
+    void (*items_gone)(void *arg, uint64_t job, uint32_t object, uint64_t first, uint64_t last);
+    /* The job is over: the rows of all its objects and their items go. */
+    void (*objects_gone)(void *arg, uint64_t job);
 };
 void runtime_collect(struct runtime *rt, const struct runtime_sink *sink, void *arg);
 
 /*
  * Takes up a job from its rows. Feed: begin, then every task row (ascending id), then every end row
- * (ascending seq), then finish. Leaves that were wanted are wanted again through
+ * (ascending seq), every object's row, every item's (by object, ascending seq), then finish. Leaves that were wanted are wanted again through
  * effects->leaf_wanted in their old order, launched ones are found by runtime_leaf_find(). False
  * with err when a row is damaged: the job is not taken up.
  */
@@ -173,6 +199,8 @@ struct job_loader *runtime_load_begin(struct runtime *rt, uint64_t job, struct p
                                       const char *state, size_t len);
 bool runtime_load_task(struct job_loader *l, const struct task_row *row, struct err *err);
 bool runtime_load_end(struct job_loader *l, const struct task_end_row *row, struct err *err);
+bool runtime_load_object(struct job_loader *l, const struct object_row *row, struct err *err);
+bool runtime_load_item(struct job_loader *l, const struct item_row *row, struct err *err);
 /* Frees the loader in any case. */
 bool runtime_load_finish(struct job_loader *l, struct err *err);
 

@@ -83,6 +83,66 @@ def test_there_is_a_limit_to_all_tasks():
         c.call("system.reload")
 
 
+def test_a_command_that_is_too_large_is_refused():
+    """Nothing of it is sent, so the executor goes on."""
+    with daemon.client() as c:
+        job = c.run([{"set": {"a": "x" * (7 * MIB), "b": "${a}${a}"}},
+                     {"run": ["true", "${a}"], "stdin": "${b}"}])
+        equal((job["state"], job["exit"]), ("failed", 126), job["error"]["message"])
+        check("bytes together" in job["error"]["message"], job["error"]["message"])
+        equal(c.run([{"run": ["true"]}])["state"], "succeeded")
+
+
+def test_cut_output_is_still_text():
+    with daemon.client() as c:
+        job = c.run([{"sh": "yes é | head -c 3000001", "as": "r"}, {"return": "${r}"}])
+        equal(job["value"]["truncated"], True)
+        check(set(job["value"]["stdout"]) == set("é\n"), str(job["value"])[:200])
+        check(len(job["value"]["stdout"].encode()) > MIB - 3)
+
+
+def test_a_command_is_shown_as_it_was_written():
+    script = "echo a; # é" + "é" * 200
+    with daemon.client() as c:
+        for node, shown in (({"sh": "echo $1\nexit", "args": ["b"]}, "echo $1 exit b"),
+                            ({"run": ["echo", "a b"]}, "echo a b"),
+                            ({"sh": script}, script.encode()[:200].decode("utf-8", "ignore") + "…")):
+            job = c.run([node])
+            equal(c.call("job.tree", id=job["id"])["tasks"][0]["attempt"]["command"], shown)
+
+
+def pool(c, name):
+    return [p for p in c.call("pool.list")["pools"] if p["name"] == name][0]
+
+
+def three_for_one_slot(c):
+    """Commands of one job, of which one runs and two wait."""
+    c.call("pool.set", name="narrow", slots=1)
+    job = c.submit([{"gather": {"for": "i", "in": {"range": 3},
+                                "do": {"run": ["sleep", "1000"], "pool": "narrow"}}}])
+    wait_until(lambda: pool(c, "narrow")["waiting"] == 2, "the line")
+    return job
+
+
+def test_cancelled_commands_leave_their_line():
+    with daemon.client() as c:
+        job = three_for_one_slot(c)
+        c.call("job.cancel", id=job)
+        equal(c.finish(job)["state"], "cancelled")
+        equal(pool(c, "narrow"), {"name": "narrow", "slots": 1, "taken": 0, "waiting": 0})
+        equal(c.run([{"run": ["true"], "pool": "narrow"}])["state"], "succeeded")
+
+
+def test_a_stop_with_commands_waiting_and_running():
+    with daemon.client() as c:
+        job = three_for_one_slot(c)
+    equal(daemon.stop(), 0)
+    daemon.start()
+    with daemon.client() as c:
+        c.call("job.cancel", id=job)
+        equal(c.finish(job)["state"], "cancelled")
+
+
 if __name__ == "__main__":
     with daemon:
         run_tests(globals(), sys.argv[1:])
