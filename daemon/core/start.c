@@ -6,6 +6,9 @@
 #include "daemon/core/state.h"
 #include "proto/mem.h"
 
+/* What words, environment and stdin may have together; the rest of a message is small. */
+enum { START_MAX_BYTES = EXEC_FRAME_MAX_BYTES - 64 * 1024 };
+
 /* Strings for exec_start, freed together. */
 struct strings {
     char **all; /* NULL-terminated once finished */
@@ -54,37 +57,50 @@ static char *c_string(const struct value *v, const char *what, struct err *err)
     return buf_steal(&b);
 }
 
-/* Adds a layer of variables to the array: names that are there already are replaced. */
-static void add_layer(const struct value_member **all, size_t *n, const struct value *layer)
+/* Variables in layers: a name that is there already is replaced. Found by hash: both what a client
+ * sends and what a document says may have very many. */
+struct variables {
+    const struct value_member **all;
+    size_t n;
+    struct map places; /* hash of the name → its place + 1 */
+};
+
+static void variables_release(struct variables *v)
 {
-    size_t below = *n;
+    free(v->all);
+    map_release(&v->places);
+}
+
+static void add_layer(struct variables *v, const struct value *layer)
+{
     for (size_t i = 0; i < value_count(layer); i++) {
         const struct value_member *m = value_member(layer, i);
-        size_t at = 0;
-        while (at < below && !value_equal(all[at]->key, m->key))
-            at++;
-        all[at < below ? at : (*n)++] = m;
+        size_t len;
+        const char *name = value_get_string(m->key, &len);
+        uint64_t hash = map_key(name, len);
+        size_t at = (uintptr_t)map_get(&v->places, hash);
+        if (at && value_equal(v->all[at - 1]->key, m->key)) {
+            v->all[at - 1] = m;
+            continue;
+        }
+        v->all[v->n++] = m;
+        map_put(&v->places, hash, (void *)(uintptr_t)v->n);
     }
 }
 
-static bool build_env(const struct live *job, const struct leaf *leaf, struct strings *env,
-                      struct err *err)
+/* Ours, told by us alone: a job that was submitted by a command brings those of that command. */
+static bool is_ours(const char *name)
 {
-    const struct document *doc = program_document(job->program->program);
-    const struct value *layers[] = {job->environment ? job->environment->environment : NULL,
-                                    doc->env, leaf->spec.env};
-    size_t room = 0, n = 0;
-    for (size_t i = 0; i < ARRAY_LEN(layers); i++)
-        room += layers[i] ? value_count(layers[i]) : 0;
-    cleanup_free const struct value_member **all = xmalloc((room + 1) * sizeof *all);
-    for (size_t i = 0; i < ARRAY_LEN(layers); i++) {
-        if (layers[i])
-            add_layer(all, &n, layers[i]);
-    }
-    for (size_t i = 0; i < n; i++) {
-        const struct value_member *m = all[i];
+    return strcmp(name, "CORO_JOB") == 0 || strcmp(name, "CORO_TASK") == 0 ||
+           strcmp(name, "CORO_ATTEMPT") == 0;
+}
+
+static bool put_variables(const struct variables *v, struct strings *env, struct err *err)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        const struct value_member *m = v->all[i];
         const char *name = value_get_string(m->key, NULL);
-        if (value_type(m->value) == VALUE_NULL)
+        if (value_type(m->value) == VALUE_NULL || is_ours(name))
             continue; /* taken away */
         if (!*name || strchr(name, '='))
             return err_set(err, EINVAL, "env: \"%.100s\" is no name for a variable", name);
@@ -93,6 +109,26 @@ static bool build_env(const struct live *job, const struct leaf *leaf, struct st
             return err_prefix(err, "%.100s", name);
         strings_add(env, xasprintf("%s=%s", name, value));
     }
+    return true;
+}
+
+static bool build_env(const struct live *job, const struct leaf *leaf, struct strings *env,
+                      struct err *err)
+{
+    const struct document *doc = program_document(job->program->program);
+    const struct value *layers[] = {job->environment ? job->environment->environment : NULL,
+                                    doc->env, leaf->spec.env};
+    cleanup(variables_release) struct variables v = {0};
+    size_t room = 0;
+    for (size_t i = 0; i < ARRAY_LEN(layers); i++)
+        room += layers[i] ? value_count(layers[i]) : 0;
+    v.all = xmalloc((room + 1) * sizeof *v.all);
+    for (size_t i = 0; i < ARRAY_LEN(layers); i++) {
+        if (layers[i])
+            add_layer(&v, layers[i]);
+    }
+    if (!put_variables(&v, env, err))
+        return false;
     strings_add(env, xasprintf("CORO_JOB=%llu", (unsigned long long)job->id));
     strings_add(env, xasprintf("CORO_TASK=%llu.%u", (unsigned long long)job->id, leaf->task));
     return true;
@@ -130,6 +166,21 @@ static bool build_cwd(const struct live *job, const struct leaf *leaf, char **re
     return true;
 }
 
+/* More than a message to the executor holds: refused here, or it would be no message. */
+static bool check_size(const struct strings *argv, const struct strings *env, size_t other_bytes,
+                       struct err *err)
+{
+    const struct strings *lists[] = {argv, env};
+    size_t bytes = other_bytes;
+    for (size_t k = 0; k < ARRAY_LEN(lists); k++)
+        for (size_t i = 0; i < lists[k]->n; i++)
+            bytes += strlen(lists[k]->all[i]) + 5; /* its NUL and its length */
+    return bytes <= START_MAX_BYTES ||
+           err_set(err, E2BIG,
+                   "its words, environment and stdin have %zu bytes together, %d are possible",
+                   bytes, START_MAX_BYTES);
+}
+
 bool attempt_send(struct engine *e, const struct attempt *a, struct err *err)
 {
     const struct live *job = engine_job(e, a->job);
@@ -141,7 +192,8 @@ bool attempt_send(struct engine *e, const struct attempt *a, struct err *err)
     const struct leaf_spec *spec = &a->leaf->spec;
     bool ok = build_argv(a->leaf, &argv, err) && build_env(job, a->leaf, &env, err) &&
               build_cwd(job, a->leaf, &cwd, err) &&
-              (!spec->stdin_data || value_bytes_of(spec->stdin_data, &input, "stdin", err));
+              (!spec->stdin_data || value_bytes_of(spec->stdin_data, &input, "stdin", err)) &&
+              check_size(&argv, &env, input.len + (cwd ? strlen(cwd) : 0), err);
     if (ok) {
         struct exec_start start = {
             .number = a->number,
@@ -164,22 +216,4 @@ bool attempt_send(struct engine *e, const struct attempt *a, struct err *err)
     buf_release(&input);
     free(cwd);
     return ok;
-}
-
-void leaf_command_text(const struct leaf *leaf, struct buf *out)
-{
-    enum { MAX = 200 };
-    for (size_t i = 0; i < value_count(leaf->spec.argv) && out->len < MAX; i++) {
-        size_t len;
-        const char *word = value_get_string(value_item(leaf->spec.argv, i), &len);
-        if (i)
-            buf_addch(out, ' ');
-        buf_add(out, word, len < MAX ? len : MAX);
-    }
-    if (out->len > MAX) {
-        out->len = MAX;
-        while (out->len && ((unsigned char)out->data[out->len] & 0xc0) == 0x80)
-            out->len--;
-        buf_addstr(out, "…");
-    }
 }
