@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+# test-timeout: 180
+# test-sanitized: yes
+"""What jobs and clients may try: none of it stops, blocks or bloats the daemon."""
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "lib"))
+from corod import Client, Daemon, check, equal, run_tests  # noqa: E402
+
+LONGEST_PAUSE_S = 5  # of the daemon, as others see it: sanitized builds and busy machines too
+
+
+def served(request, client):
+    """Waits for a request's reply while the daemon is asked for a sign of life again and again."""
+    with Client(d.socket, patience=LONGEST_PAUSE_S) as other:
+        while request not in client.replies:
+            other.call("system.ping")
+            client.socket.settimeout(0.05)
+            try:
+                message = client.receive()
+            except TimeoutError:
+                continue
+            client.replies[message["id"]] = message
+    client.socket.settimeout(30)
+    return client.wait(request)
+
+
+def test_huge_environments():
+    def many(prefix, n):
+        return {prefix + str(i): "" for i in range(n)}
+
+    with d.client() as c:
+        # All the same names but one: what replaces what has to be found fast.
+        job = {"env": many("A", 100000), "main": [
+            {"run": ["true"], "env": dict(many("A", 100000), B="1"), "check": False, "as": "r"}]}
+        job = served(c.start("job.submit", {"job": job}), c)["id"]
+        served(c.start("job.wait", {"ids": [job]}), c)
+        check(c.call("job.get", id=job)["state"] in ("succeeded", "failed"))
+
+
+def test_a_command_is_told_its_own_ids():
+    with d.client() as c:
+        job = [{"run": ["env"], "env": {"CORO_JOB": "999", "CORO_TASK": "999.1"}, "as": "r"},
+               {"return": "${r.stdout}"}]
+        done = c.finish(c.submit(job, env={"CORO_JOB": "998", "CORO_ATTEMPT": "1"}))
+        told = [line for line in done["value"].split("\n") if line.startswith("CORO_JOB=")]
+        equal(told, ["CORO_JOB=%d" % done["id"]])
+        told = [line for line in done["value"].split("\n") if line.startswith("CORO_ATTEMPT=")]
+        equal(len(told), 1)
+
+
+if __name__ == "__main__":
+    with Daemon() as d:
+        run_tests(globals(), sys.argv[1:])
