@@ -227,8 +227,10 @@ void coro_list_sweep(struct coro_list *l)
 {
     size_t n = 0;
     for (size_t i = 0; i < l->n; i++) {
-        if (gone(l->all[i]))
+        if (gone(l->all[i])) {
+            l->all[i]->maker = NULL; /* may be freed before the task that took it starts it */
             coro_unref(l->all[i]);
+        }
         else
             l->all[n++] = l->all[i];
     }
