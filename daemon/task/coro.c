@@ -230,8 +230,7 @@ void coro_list_sweep(struct coro_list *l)
         if (gone(l->all[i])) {
             l->all[i]->maker = NULL; /* may be freed before the task that took it starts it */
             coro_unref(l->all[i]);
-        }
-        else
+        } else
             l->all[n++] = l->all[i];
     }
     l->n = n;
