@@ -21,9 +21,33 @@ class Task(asyncio.tasks._PyTask):
     def __init__(self, coro, *, loop, name=None, context=None):
         loop.tasks_made += 1
         self.number = loop.tasks_made
-        self.started = False
+        self.started = self.on_path = False
         super().__init__(coro, loop=loop, name=name or "Task-%d" % self.number, context=context)
         loop.tasks.append(self)
+
+    def cancel(self, msg=None):
+        """As CPython's, but for tasks that await each other in a circle, where CPython ends with a
+        RecursionError: there the circle is cut."""
+        if self.done():
+            return False
+        if self.on_path:
+            return True
+        self.on_path = True
+        try:
+            waiter = self._fut_waiter
+            circle = [f for f in getattr(waiter, "children", [waiter])
+                      if isinstance(f, Task) and f.on_path and not f.done()]
+            if not circle or waiter.done():
+                return super().cancel(msg)
+            waiter.remove_done_callback(self._Task__wakeup)
+            self._fut_waiter = None
+            self._loop.call_soon(self._Task__step, context=self._context)
+            self._num_cancels_requested += 1
+            self._must_cancel = True
+            waiter.cancel()
+            return True
+        finally:
+            self.on_path = False
 
     def uncancel(self):
         left = super().uncancel()
@@ -56,6 +80,7 @@ class Loop(asyncio.BaseEventLoop):
         self.made = 0
         self.tasks_made = 0
         self.tasks = []
+        self.commands = 0
         self.wanted = []  # commands that want to start
         self.running = []  # commands that run
         self.on_stuck = on_stuck

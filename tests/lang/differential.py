@@ -25,7 +25,7 @@ BUILDDIR = os.environ.get("BUILDDIR", os.path.dirname(os.path.dirname(HERE)))
 RUN_CASE = os.path.join(BUILDDIR, "tests", "lang", "run_case")
 JUDGE = [sys.executable, os.path.join(HERE, "judge.py"), "--many"]
 MODES = [[], ["--reload"], ["--reload", "--budget", "1"], ["--budget", "1"]]
-SHRINK_S = 40
+SHRINK_S = float(os.environ.get("SHRINK_S", "40"))
 ANSWER_S = 20
 MAX_SHOWN = 5
 

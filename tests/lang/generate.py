@@ -110,6 +110,7 @@ class Generator:
             (0.8, lambda: self.retried(scope, depth)),
             (0.7, lambda: {"await": self.body(scope, depth)}),
             (0.4, lambda: {"do": self.body(scope, depth), "as": self.value(scope)}),
+            (1, lambda: self.list_of_tasks(scope, depth)),
         ]
         if self.all:
             choices += [
@@ -144,6 +145,11 @@ class Generator:
                         (2.5, lambda: {"cancel": "${%s}" % self.random.choice(scope.tasks)}),
                         (0.5, lambda: {"gather": self.handles(scope),
                                        "return_exceptions": self.chance(0.5)})]
+            choices.append((0.3, lambda: {"cancel": self.handles(scope)}))
+        if scope.above:
+            choices.append((0.7, lambda: {"cancel": "${%s}" % self.random.choice(scope.above)}))
+        if scope.me:
+            choices.append((0.1, lambda: {"await": "${%s}" % scope.me}))
         if scope.loop:
             choices.append((1, lambda: {self.random.choice(["break", "continue"]): None}))
         if scope.handling:
@@ -243,12 +249,27 @@ class Generator:
 
     # ---- what has others inside ----
 
+    def list_of_tasks(self, scope, depth):
+        """Tasks made in a loop, then all of them at once."""
+        tasks, task = self.fresh("l"), self.fresh("t")
+        loop = self.comprehension(scope, depth)
+        loop["do"] = [{"create_task": loop["do"], "as": task},
+                      {"set": {tasks: ["...${%s}" % tasks, "${%s}" % task]}}]
+        use = self.pick((2, lambda: {"await": "${%s}" % tasks}),
+                        (1, lambda: {"await": ["...${%s}" % tasks, {"sleep": self.time()}]}),
+                        (2, lambda: {"cancel": "${%s}" % tasks}),
+                        (2, lambda: {"gather": "${%s}" % tasks, "return_exceptions": True}),
+                        (2, lambda: {"gather": ["...${%s}" % tasks, {"sleep": self.time()}]}))
+        return {"do": [{"set": {tasks: []}}, loop, self.node(scope, depth - 1), use]}
+
     def create_task(self, scope, depth):
         name = self.fresh("t")
         if self.chance(0.4):
             what = self.coroutine(scope)
         else:
-            what = self.branch(scope, depth)
+            inner = scope.branch()
+            inner.me, inner.above = name, scope.above + [name]
+            what = self.body(inner, depth)
         node = {"create_task": what, "as": name}
         if self.chance(0.15):
             node["name"] = self.fresh("n")
@@ -418,8 +439,11 @@ class Generator:
         inner = scope.inside()
         if self.chance(0.3):
             names = [self.fresh("t") for _ in range(self.random.randint(1, 3))]
-            inner.tasks = inner.tasks + names
-            items = {n: self.branch(inner, depth) for n in names}
+            items = {n: None for n in names}
+            self.random.shuffle(names)
+            for name in names:  # each awaits those that were shuffled before it: no circles
+                items[name] = self.branch(inner, depth)
+                inner.tasks = inner.tasks + [name]
         elif self.chance(0.2):
             items = self.comprehension(scope, depth)
         else:
@@ -503,12 +527,14 @@ class Scope:
         self.function = function  # how many functions it may call
         self.names, self.tasks, self.errors, self.objects = [], [], [], []
         self.loop = self.handling = False
+        self.me = None  # the task it is, as far as it has a name
+        self.above = []  # that, and those that wait for it: awaiting these would be a circle
 
     def inside(self, loop=None, handling=None):
         """A part of the same coroutine."""
         inner = Scope(self.function)
         inner.names, inner.tasks, inner.objects = self.names, self.tasks, self.objects
-        inner.errors = self.errors
+        inner.errors, inner.me, inner.above = self.errors, self.me, self.above
         inner.loop = self.loop if loop is None else loop
         inner.handling = self.handling if handling is None else handling
         return inner
@@ -516,6 +542,7 @@ class Scope:
     def branch(self):
         inner = self.inside(loop=False, handling=False)
         inner.names, inner.tasks = list(self.names), list(self.tasks)
+        inner.me = None
         return inner
 
 

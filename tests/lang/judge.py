@@ -116,6 +116,8 @@ class Command(asyncio.Future):
 
     def launch(self):
         self.launched = True
+        self.loop.commands += 1
+        self.number = self.loop.commands
         self.due_us = self.loop.now_us + self.duration_us
         if self.on_launch:
             self.on_launch()
@@ -829,14 +831,21 @@ class Job:
     async def command(self, node, scope, program, script, on_launch):
         plan = node.get("simulate") or simulation(script)
         duration = plan.get("duration", 0)
-        await Command(self.loop, duration, on_launch)
-        status = plan.get("exit", 0)
-        if status != 0 and scope.eval(node.get("check", True)):
-            error = values.class_of("CommandError")(
-                'command "%s" exited with status %d' % (program, status))
-            error.data = {"exit": status, "signal": None}
+        command = Command(self.loop, duration, on_launch)
+        await command
+        if plan.get("lost"):
+            raise values.class_of("LostError")("the machine was restarted")
+        status, signal = plan.get("exit", 0), plan.get("signal")
+        if "passes" in plan:  # flaky: goes well from the third command on
+            status = 1 if command.number < plan["passes"] else 0
+        if (status != 0 and scope.eval(node.get("check", True))) or plan.get("nope"):
+            what = "could not start: No such file or directory" if plan.get("nope") else \
+                "was killed by signal %d (SIGKILL)" % signal if signal else \
+                "exited with status %d" % status
+            error = values.class_of("CommandError")('command "%s" %s' % (program, what))
+            error.data = {"exit": status, "signal": signal}
             raise error
-        return {"exit": status, "signal": None, "stdout": plan.get("stdout", "").rstrip("\n"),
+        return {"exit": status, "signal": signal, "stdout": plan.get("stdout", "").rstrip("\n"),
                 "stderr": "", "duration": float(duration)}
 
     # ---- objects ----
@@ -937,7 +946,17 @@ def simple(error):
     return shown
 
 
+# What commands of the cases pretend, by the script's beginning (as run_case.c does).
+PRETENDED = {"false": {"exit": 1}, "kill": {"exit": None, "signal": 9}, "lost": {"lost": True},
+             "nope": {"exit": 127, "nope": True}, "flaky": {"passes": 3}}
+
+
 def simulation(script):
+    for word, plan in PRETENDED.items():
+        if script.startswith(word):
+            return plan
+    if script.startswith("sha256sum ") and "no such" in script:
+        return {"exit": 1}
     sleep = re.search(r"sleep ([\d.]+)", script)
     echo = re.search(r"echo ([^;]*)", script)
     status = re.search(r"exit (\d+)", script)
@@ -1063,9 +1082,11 @@ class Context:
         return self
 
     def __exit__(self, kind, error, traceback):
-        stack = self.job.handled() if error is not None else None
-        if not stack or not isinstance(error, (Exception, asyncio.CancelledError)) or \
+        if not isinstance(error, (Exception, asyncio.CancelledError)) or \
                 isinstance(error, StopAsyncIteration):
+            return
+        stack = self.job.handled()
+        if not stack:
             return
         cause = error_value(stack[-1])
         if cause != error_value(error):

@@ -83,12 +83,14 @@ def python_type(value):
 
 def type_of(error):
     name = type(error).__name__
-    return "ExceptionGroup" if name == "BaseExceptionGroup" else name
+    return {"BaseExceptionGroup": "ExceptionGroup", "RecursionError": "RuntimeError"}.get(name, name)
 
 
 def message_of(error):
     if isinstance(error, BaseExceptionGroup):
         return error.message
+    if isinstance(error, RecursionError):
+        return "maximum recursion depth exceeded"
     if isinstance(error, KeyError) and not getattr(error, "plain", False):
         return str(error)
     return str(error.args[0]) if error.args else ""
