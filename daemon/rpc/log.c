@@ -11,8 +11,9 @@
 #include "proto/errors.h"
 #include "proto/mem.h"
 
-/* Attempts and lines that are looked at for one reply. */
-enum { READ_ATTEMPTS = 100, READ_LINES = 10000 };
+/* What is looked at for one reply: attempts, lines, and output, of which another stream's is left
+ * out. */
+enum { READ_ATTEMPTS = 100, READ_LINES = 10000, READ_BYTES = 4 * 1024 * 1024 };
 
 const char *const log_stream_names[] = {
     [OUTLOG_STDOUT] = "stdout", [OUTLOG_STDERR] = "stderr", [OUTLOG_LOST] = "lost"};
@@ -64,11 +65,13 @@ bool log_may(struct request *r, const struct rows *job, uint64_t id)
 
 struct log_read {
     uint64_t job, attempt;
+    uint32_t task;
     struct log_cursor cursor;
     enum log_stream stream;
     size_t limit;
     struct buf data;
     uint64_t dropped;
+    size_t looked_at;
     bool eof;
 };
 
@@ -131,6 +134,7 @@ static void on_lines(struct request *r, const struct rows *sets, size_t n)
 static size_t take_chunks(struct log_read *l, const char *framed, size_t len)
 {
     uint64_t lost = 0;
+    l->looked_at += len;
     size_t taken = outlog_extract(framed, len, log_mask(l->stream), &l->data, &lost);
     l->dropped += lost;
     return taken;
@@ -167,19 +171,26 @@ static bool take_attempt(struct request *r, struct log_read *l, const struct row
     return end;
 }
 
-/* Takes from one attempt until there is enough, or nothing more, or it was long enough. */
+static bool is_enough(const struct log_read *l)
+{
+    return l->data.len >= l->limit || l->looked_at >= READ_BYTES;
+}
+
+/* Takes from one attempt until that is enough, or there is nothing more; true at its end. */
 static bool take_to_end(struct request *r, struct log_read *l, const struct rows *a, size_t row,
                         struct err *err)
 {
-    for (int pieces = 0; pieces < 64; pieces++) {
+    while (!is_enough(l)) {
         uint64_t before = l->cursor.position;
         if (take_attempt(r, l, a, row, err))
             return true;
-        if (err->code || l->data.len >= l->limit || l->cursor.position == before)
+        if (err->code || l->cursor.position == before)
             break;
     }
     return false;
 }
+
+static void read_log(struct request *r);
 
 static void on_attempts(struct request *r, const struct rows *sets, size_t n)
 {
@@ -203,20 +214,47 @@ static void on_attempts(struct request *r, const struct rows *sets, size_t n)
         if (!at_end)
             break;
         l->cursor = (struct log_cursor){number + 1, 0};
-        if (l->data.len >= l->limit) {
+        if (is_enough(l)) {
             at_end = i + 1 == attempts->n;
             break;
         }
     }
     bool no_more = !job_row_is_live(job, 0) || (l->attempt && attempts->n);
     l->eof = at_end && attempts->n < READ_ATTEMPTS && no_more;
-    answer(r);
+    if (l->data.len == 0 && l->looked_at >= READ_BYTES) {
+        l->looked_at = 0;
+        read_log(r); /* others have their turn meanwhile */
+    } else {
+        answer(r);
+    }
+}
+
+static void read_log(struct request *r)
+{
+    const struct log_read *l = r->state;
+    bool lines = l->stream == LOG_STREAM_OUTPUT;
+    struct batch q = {0};
+    batch_add(&q, ST_JOB_BRIEF);
+    batch_int(&q, (int64_t)l->job);
+    batch_add(&q, lines ? ST_JOB_OUTPUT : ST_LOG_ATTEMPTS);
+    batch_int(&q, (int64_t)l->job);
+    if (lines) {
+        batch_int(&q, (int64_t)l->cursor.position);
+        batch_int(&q, READ_LINES);
+        batch_int(&q, (int64_t)l->limit);
+    } else {
+        batch_int(&q, (int64_t)l->cursor.attempt - 1);
+        batch_int(&q, l->task);
+        batch_int(&q, (int64_t)l->attempt);
+        batch_int(&q, READ_ATTEMPTS);
+    }
+    request_read(r, &q, lines ? on_lines : on_attempts);
+    batch_release(&q);
 }
 
 void method_log_read(struct request *r, const struct log_read_params *p)
 {
     struct log_cursor cursor;
-    struct batch q = {0};
     if (!log_cursor_read(p->offset, &cursor)) {
         request_error(r, ERR_EXPIRED, NULL, "the offset is none that log.read gave");
         return;
@@ -226,25 +264,11 @@ void method_log_read(struct request *r, const struct log_read_params *p)
     struct log_read *l = xcalloc(1, sizeof *l);
     l->job = p->id;
     l->attempt = p->attempt;
+    l->task = p->task.number;
     l->cursor = cursor;
     l->stream = (enum log_stream)p->stream;
     l->limit = (size_t)p->limit;
     r->state = l;
     r->state_free = log_read_free;
-    batch_add(&q, ST_JOB_BRIEF);
-    batch_int(&q, (int64_t)p->id);
-    batch_add(&q, l->stream == LOG_STREAM_OUTPUT ? ST_JOB_OUTPUT : ST_LOG_ATTEMPTS);
-    batch_int(&q, (int64_t)p->id);
-    if (l->stream == LOG_STREAM_OUTPUT) {
-        batch_int(&q, (int64_t)cursor.position);
-        batch_int(&q, READ_LINES);
-        batch_int(&q, p->limit);
-    } else {
-        batch_int(&q, (int64_t)cursor.attempt - 1);
-        batch_int(&q, p->task.number);
-        batch_int(&q, (int64_t)p->attempt);
-        batch_int(&q, READ_ATTEMPTS);
-    }
-    request_read(r, &q, l->stream == LOG_STREAM_OUTPUT ? on_lines : on_attempts);
-    batch_release(&q);
+    read_log(r);
 }

@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
-from corod import Daemon, check, equal, run_tests, wait_until  # noqa: E402
+from corod import PATIENCE, Daemon, check, equal, run_tests, wait_until  # noqa: E402
 
 daemon = Daemon()
 MIB = 1 << 20
@@ -141,6 +141,26 @@ def test_a_stop_with_commands_waiting_and_running():
     with daemon.client() as c:
         c.call("job.cancel", id=job)
         equal(c.finish(job)["state"], "cancelled")
+
+
+def test_a_long_log_is_read_in_pieces():
+    """What is not asked for is passed over, and others have their turn meanwhile."""
+    with daemon.client() as c, daemon.client() as other:
+        job = c.run([{"sh": "head -c 40000000 /dev/zero; echo behind >&2"}])["id"]
+        before = other.call("system.stats")["requests"]
+        reading = c.start("log.read", {"id": job, "stream": "stderr"})
+        while reading not in c.replies:
+            pings = other.call("system.stats")["requests"] - before
+            c.socket.setblocking(False)
+            try:
+                message = c.receive()
+                c.replies[message["id"]] = message
+            except BlockingIOError:
+                pass
+            finally:
+                c.socket.settimeout(PATIENCE)
+        equal(c.wait(reading)["data"], "behind\n")
+        check(pings > 3, "%d answers to others" % pings)
 
 
 if __name__ == "__main__":
