@@ -303,8 +303,7 @@ static void on_rows(void *arg, const struct rows *sets, size_t n, const struct e
         return;
     f->reading = NULL;
     if (err) {
-        log_warning("log.follow: the store cannot be read: %s", err->text);
-        subscription_free(f->subscription);
+        subscription_lose(f->subscription, err->text);
         return;
     }
     bool ended = !sets[SET_JOB].n || !job_row_is_live(&sets[SET_JOB], 0) ||

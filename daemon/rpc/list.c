@@ -56,7 +56,7 @@ static void add_label(struct batch *q, const char *label)
 static bool whose(const struct request *r, const char *owner, int64_t *ret)
 {
     uint32_t uid = r->peer.uid;
-    if (owner && !user_id(owner, &uid))
+    if (owner && !user_id(&r->peer, owner, &uid))
         return false;
     *ret = r->peer.admin && !owner ? -1 : (int64_t)uid;
     return peer_may(&r->peer, uid);

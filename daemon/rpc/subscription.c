@@ -78,17 +78,27 @@ static void send_notification(struct subscription *s, const char *members, size_
     buf_release(&b);
 }
 
+void subscription_lose(struct subscription *s, const char *why)
+{
+    struct buf b = {0};
+    struct json_out o = {.out = &b};
+    jout_key(&o, "lost");
+    jout_bool(&o, true);
+    jout_key(&o, "message");
+    jout_printf(&o, "the subscription has ended: %s", why);
+    send_notification(s, b.data, b.len);
+    buf_release(&b);
+    subscription_free(s);
+}
+
 bool subscription_notify(struct subscription *s, const char *members, size_t len)
 {
-    static const char lost[] = "\"lost\":true,\"message\":\"the subscription has ended: what it "
-                               "sent was not read in time\"";
     if (session_unsent(s->session) <=
         (size_t)s->session->server->options.config->output_buffer_bytes) {
         send_notification(s, members, len);
         return true;
     }
-    send_notification(s, lost, sizeof lost - 1);
-    subscription_free(s);
+    subscription_lose(s, "what it sent was not read in time");
     return false;
 }
 
@@ -138,7 +148,8 @@ static bool read_types(const json_t *types, uint32_t *ret, struct json_mistakes 
 }
 
 /* What a filter says, into a subscription's fields. */
-static bool read_filter(const json_t *filter, struct subscription *ret, struct json_mistakes *m)
+static bool read_filter(const struct peer *asks, const json_t *filter, struct subscription *ret,
+                        struct json_mistakes *m)
 {
     struct event_filter f = {0};
     struct json_mistakes inner = {0};
@@ -154,7 +165,7 @@ static bool read_filter(const json_t *filter, struct subscription *ret, struct j
     }
     if (!read_types(f.types, &ret->types, m))
         return false;
-    if (f.owner && !user_id(f.owner, &ret->owner)) {
+    if (f.owner && !user_id(asks, f.owner, &ret->owner)) {
         json_mistakes_add(m, "/filter/owner", NULL, "there is no user \"%s\"", f.owner);
         return false;
     }
@@ -182,7 +193,7 @@ void method_event_subscribe(struct request *r, const struct event_subscribe_para
     struct subscription wanted = {0};
     if (!subscription_may(r))
         return;
-    if (!read_filter(p->filter, &wanted, &m)) {
+    if (!read_filter(&r->peer, p->filter, &wanted, &m)) {
         free(wanted.jobs);
         request_mistakes(r, &m);
         return;

@@ -28,6 +28,8 @@ bool subscriptions_have_end(const struct session *s);
 /* The connection is gone. */
 void subscriptions_drop(struct session *s);
 
+/* Ends it with a last notification that says why. */
+void subscription_lose(struct subscription *s, const char *why);
 /* Sends a notification with these members behind `subscription`. False: the peer is too slow, the
  * subscription was ended with a last notification and is gone. */
 bool subscription_notify(struct subscription *s, const char *members, size_t len);

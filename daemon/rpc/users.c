@@ -32,7 +32,7 @@ const char *user_name(uint32_t uid)
     return users[i].name;
 }
 
-bool user_id(const char *text, uint32_t *ret)
+bool user_id(const struct peer *asks, const char *text, uint32_t *ret)
 {
     char *end;
     errno = 0;
@@ -41,7 +41,11 @@ bool user_id(const char *text, uint32_t *ret)
         *ret = (uint32_t)n;
         return true;
     }
-    const struct passwd *pw = getpwnam(text);
+    if (strcmp(text, user_name(asks->uid)) == 0) {
+        *ret = asks->uid;
+        return true;
+    }
+    const struct passwd *pw = asks->admin ? getpwnam(text) : NULL;
     if (pw)
         *ret = pw->pw_uid;
     return pw != NULL;

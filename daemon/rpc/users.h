@@ -4,9 +4,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/rpc/session.h"
+
 /* The name of a user, or the number as text. Valid until the next call. */
 const char *user_name(uint32_t uid);
-/* From a name or a number. */
-bool user_id(const char *text, uint32_t *ret);
+/* From a name or a number. Only for admins names of others are looked up, each time anew. */
+bool user_id(const struct peer *asks, const char *text, uint32_t *ret);
 
 #endif

@@ -327,7 +327,8 @@ void exec_settle(struct exec_client *c, uint64_t number)
 
 void exec_flush_output(struct exec_client *c, uint64_t number)
 {
-    put_number(c, EXEC_MSG_FLUSH, number);
+    if (c->out.len < KEEP_BYTES)
+        put_number(c, EXEC_MSG_FLUSH, number);
 }
 
 void exec_remove_log(struct exec_client *c, uint64_t number)

@@ -66,7 +66,8 @@ void exec_pause(struct exec_client *c, uint64_t number, bool paused);
 /* The output of an attempt with window_bytes is taken up to this position (and committed). To be
  * told again when an attempt was resolved as running: a new executor does not know it. */
 void exec_credit(struct exec_client *c, uint64_t number, uint64_t position);
-/* Asks its monitor to write what it holds of the output to the log file now. */
+/* Asks its monitor to write what it holds of the output to the log file now. Left out while the
+ * executor does not take what it is sent: the monitor does it by itself after a moment. */
 void exec_flush_output(struct exec_client *c, uint64_t number);
 /* Removes its log files. */
 void exec_remove_log(struct exec_client *c, uint64_t number);
