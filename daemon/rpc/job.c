@@ -11,6 +11,8 @@
 enum { GET_LINES = 10000, GET_OUTPUT_BYTES = 1024 * 1024, GET_TASKS = 1000 };
 /* Rows of attempts behind a tree. */
 enum { TREE_ATTEMPTS = 20000 };
+/* Requests that have taken what the runtime shows and wait for its commit: some MB each. */
+enum { SHOWN_MAX = 100 };
 
 /* Not found, or another user's and private: the same. */
 static void not_found(struct request *r, uint64_t id)
@@ -207,7 +209,7 @@ static void on_get_rows(struct request *r, const struct rows *sets, size_t n)
         not_found(r, t->job);
         return;
     }
-    tasks_build(t, &sets[SET_TASKS], GET_TASKS);
+    tasks_build(t, &sets[SET_TASKS]);
     jout_begin_object(&o);
     job_write(&sets[SET_JOB], 0, cell_str(&sets[SET_MORE], 0, 5), &o);
     write_more(&sets[SET_MORE], &sets[SET_LINES], &o);
@@ -228,7 +230,7 @@ static void read_get(struct request *r)
     const struct tasks *t = r->state;
     struct batch q = {0};
     add_id(&q, ST_JOB_BRIEF, t->job);
-    tasks_query(&q, t->job, GET_TASKS);
+    tasks_query(t, &q);
     add_id(&q, ST_JOB_MORE, t->job);
     add_id(&q, ST_JOB_OUTPUT, t->job);
     batch_int(&q, 0);
@@ -240,21 +242,28 @@ static void read_get(struct request *r)
 }
 
 /* Takes what the runtime shows of the job; reading goes on when that is on disk. */
-static void show_job(struct request *r, uint64_t id, void (*then)(struct request *r))
+static void show_job(struct request *r, uint64_t id, size_t max_tasks,
+                     void (*then)(struct request *r))
 {
     struct live_job live;
     if (engine_live_job(r->server->engine, id, &live) && !peer_may(&r->peer, live.uid)) {
         not_found(r, id);
         return;
     }
-    r->state = tasks_new(r->server->engine, id);
+    if (r->server->n_shown >= SHOWN_MAX) {
+        struct err err;
+        err_set(&err, ERR_OVERLOADED, "too many such requests wait for the disk");
+        request_fail(r, &err);
+        return;
+    }
+    r->state = tasks_new(r->server->engine, id, max_tasks, &r->server->n_shown);
     r->state_free = tasks_free;
     request_after_commit(r, then);
 }
 
 void method_job_get(struct request *r, const struct job_get_params *p)
 {
-    show_job(r, p->id, read_get);
+    show_job(r, p->id, GET_TASKS, read_get);
 }
 
 static void on_tree_rows(struct request *r, const struct rows *sets, size_t n)
@@ -268,7 +277,7 @@ static void on_tree_rows(struct request *r, const struct rows *sets, size_t n)
         not_found(r, t->job);
         return;
     }
-    tasks_build(t, &sets[SET_TASKS], TASKS_MAX);
+    tasks_build(t, &sets[SET_TASKS]);
     tasks_add_attempts(t, attempts);
     jout_begin_object(&o);
     job_write(job, 0, NULL, &o);
@@ -285,7 +294,7 @@ static void read_tree(struct request *r)
     const struct tasks *t = r->state;
     struct batch q = {0};
     add_id(&q, ST_JOB_BRIEF, t->job);
-    tasks_query(&q, t->job, TASKS_MAX);
+    tasks_query(t, &q);
     add_id(&q, ST_JOB_ATTEMPTS, t->job);
     batch_int(&q, 0);
     batch_int(&q, TREE_ATTEMPTS);
@@ -295,7 +304,7 @@ static void read_tree(struct request *r)
 
 void method_job_tree(struct request *r, const struct job_tree_params *p)
 {
-    show_job(r, p->id, read_tree);
+    show_job(r, p->id, TASKS_MAX, read_tree);
 }
 
 /* job.cancel: all are looked at before any is cancelled. */

@@ -55,7 +55,7 @@ struct server {
     struct session_list sessions;
     struct session *touched;
     struct alarm *sweep;
-    size_t n_sessions, n_subscriptions;
+    size_t n_sessions, n_subscriptions, n_shown;
     uint64_t n_requests, last_subscription;
     struct request_list orphans; /* their connection is gone; what they started goes on */
     struct wait_list waits;

@@ -12,7 +12,7 @@
 static void on_view(void *arg, const struct task_view *v)
 {
     struct tasks *t = arg;
-    if (t->n_views == TASKS_MAX)
+    if (t->n_views == t->max)
         return;
     t->views = xgrow(t->views, &t->cap_views, t->n_views + 1, sizeof *t->views);
     t->errors = xgrow(t->errors, &t->cap_errors, t->n_views + 1, sizeof *t->errors);
@@ -24,10 +24,13 @@ static void on_view(void *arg, const struct task_view *v)
     t->errors[t->n_views++] = error.len ? buf_steal(&error) : NULL;
 }
 
-struct tasks *tasks_new(struct engine *e, uint64_t job)
+struct tasks *tasks_new(struct engine *e, uint64_t job, size_t max, size_t *n_kept)
 {
     struct tasks *t = xcalloc(1, sizeof *t);
     t->job = job;
+    t->max = max;
+    t->n_kept = n_kept;
+    ++*n_kept;
     engine_view(e, job, on_view, t);
     return t;
 }
@@ -37,6 +40,7 @@ void tasks_free(void *tasks)
     struct tasks *t = tasks;
     if (!t)
         return;
+    --*t->n_kept;
     for (size_t i = 0; i < t->n_views; i++)
         free(t->errors[i]);
     free(t->errors);
@@ -55,12 +59,12 @@ static void add_query(struct batch *q, enum statement s, uint64_t job, int64_t m
         batch_int(q, max);
 }
 
-void tasks_query(struct batch *q, uint64_t job, size_t max)
+void tasks_query(const struct tasks *t, struct batch *q)
 {
-    add_query(q, ST_JOB_TREE_TASKS, job, (int64_t)max);
-    add_query(q, ST_JOB_TREE_ENDS, job, (int64_t)max);
-    add_query(q, ST_JOB_TASK_COUNT, job, 0);
-    add_query(q, ST_JOB_END_COUNTS, job, 0);
+    add_query(q, ST_JOB_TREE_TASKS, t->job, (int64_t)t->max);
+    add_query(q, ST_JOB_TREE_ENDS, t->job, (int64_t)t->max);
+    add_query(q, ST_JOB_TASK_COUNT, t->job, 0);
+    add_query(q, ST_JOB_END_COUNTS, t->job, 0);
 }
 
 static void from_view(struct task_node *n, const struct tasks *t, size_t i)
@@ -79,12 +83,12 @@ static void from_view(struct task_node *n, const struct tasks *t, size_t i)
 }
 
 /* Takes the newest that is known of each task: its end on disk, what the runtime shows, its row. */
-void tasks_build(struct tasks *t, const struct rows *sets, size_t max)
+void tasks_build(struct tasks *t, const struct rows *sets)
 {
     const struct rows *rows = &sets[SET_TASKS], *ends = &sets[SET_ENDS];
     size_t v = 0, r = 0, e = 0;
     t->all = xcalloc(t->n_views + rows->n + 1, sizeof *t->all);
-    while ((v < t->n_views || r < rows->n) && t->n < max) {
+    while ((v < t->n_views || r < rows->n) && t->n < t->max) {
         uint32_t row_id = r < rows->n ? (uint32_t)cell_int(rows, r, 0) : UINT32_MAX;
         struct task_node *n = &t->all[t->n++];
         if (v < t->n_views && t->views[v].id <= row_id) {

@@ -22,6 +22,7 @@ struct task_node {
 
 struct tasks {
     uint64_t job;
+    size_t max, *n_kept;
     struct task_view *views; /* their errors are taken out: see errors */
     char **errors;           /* JSON or NULL, of each view */
     size_t n_views, cap_views, cap_errors;
@@ -32,15 +33,16 @@ struct tasks {
 
 enum { TASKS_MAX = 10000 };
 
-/* Takes what the runtime shows now; nothing when the job is not live. */
-struct tasks *tasks_new(struct engine *e, uint64_t job);
+/* Takes what the runtime shows now, of the first `max` tasks; nothing when the job is not live.
+ * *n_kept counts those that are not freed yet. */
+struct tasks *tasks_new(struct engine *e, uint64_t job, size_t max, size_t *n_kept);
 void tasks_free(void *tasks);
 
-/* Adds to a query what tasks_build() needs of the first `max` tasks: TASKS_SETS sets. */
+/* Adds to a query what tasks_build() needs: TASKS_SETS sets. */
 enum { TASKS_SETS = 4 };
-void tasks_query(struct batch *q, uint64_t job, size_t max);
+void tasks_query(const struct tasks *t, struct batch *q);
 /* sets: those results, which must live as long as the nodes are used. */
-void tasks_build(struct tasks *t, const struct rows *sets, size_t max);
+void tasks_build(struct tasks *t, const struct rows *sets);
 /* Sets `attempt` of each task to its newest of the rows of ST_JOB_ATTEMPTS. */
 void tasks_add_attempts(struct tasks *t, const struct rows *attempts);
 

@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
-from corod import PATIENCE, Daemon, check, equal, run_tests, wait_until  # noqa: E402
+from corod import PATIENCE, Daemon, RpcError, check, equal, run_tests, wait_until  # noqa: E402
 
 daemon = Daemon()
 MIB = 1 << 20
@@ -58,6 +58,29 @@ def test_the_runtime_pauses_while_nothing_can_be_committed():
             check("time" in c.call("system.ping"))
         c.call("job.cancel", id=job)
         equal(c.finish(job, 120)["state"], "cancelled")
+
+
+def test_shown_jobs_wait_for_the_disk_in_small_numbers():
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(daemon.client()) for _ in range(8)]
+        job = clients[0].submit([{"gather": {"for": "i", "in": {"range": 12000}, "do": {"sleep": 1000}}}])
+        wait_until(lambda: clients[0].call("system.stats")["live_tasks"] > 10000, "the tasks")
+        before = memory_bytes()
+        with database_locked():
+            clients[0].start("job.submit", {"job": []})  # something to commit
+            asked = [(c, c.start("job.tree", {"id": job})) for c in clients for _ in range(50)]
+            wait_until(is_resting, "a rest")
+            grown = memory_bytes() - before
+            check(grown < 700 * MIB, "it grew by %d MiB" % (grown // MIB))
+        answers = []
+        for c, request in asked:
+            try:
+                answers.append(c.wait(request)["more"] > 0)
+            except RpcError as e:
+                answers.append(e.code)
+        equal({True, -32007}, set(answers))
+        clients[0].call("job.cancel", id=job)
+        clients[0].finish(job)
 
 
 def test_what_is_refused_leaves_nothing_behind():
