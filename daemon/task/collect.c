@@ -73,6 +73,7 @@ static void collect_job(struct job *job, const struct runtime_sink *sink, void *
         task_release(t);
     }
     job->n_changed = job->n_ended = 0;
+    objects_collect(job, sink, arg);
 }
 
 void runtime_collect(struct runtime *rt, const struct runtime_sink *sink, void *arg)

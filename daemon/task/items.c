@@ -5,15 +5,15 @@
 
 #include "proto/mem.h"
 
-struct items *items_new(enum items_order order)
+struct queue_items *items_new(enum items_order order)
 {
-    struct items *l = xcalloc(1, sizeof *l);
+    struct queue_items *l = xcalloc(1, sizeof *l);
     l->order = order;
     l->next_seq = 1;
     return l;
 }
 
-static void fresh_add(struct items *l, struct item *it)
+static void fresh_add(struct queue_items *l, struct queue_item *it)
 {
     it->prev = l->fresh_last;
     it->next = NULL;
@@ -21,13 +21,13 @@ static void fresh_add(struct items *l, struct item *it)
     l->fresh_last = it;
 }
 
-static void fresh_remove(struct items *l, struct item *it)
+static void fresh_remove(struct queue_items *l, struct queue_item *it)
 {
     *(it->prev ? &it->prev->next : &l->fresh_first) = it->next;
     *(it->next ? &it->next->prev : &l->fresh_last) = it->prev;
 }
 
-static void row_gone(struct items *l, uint64_t seq)
+static void row_gone(struct queue_items *l, uint64_t seq)
 {
     struct item_range *last = l->n_gone ? &l->gone[l->n_gone - 1] : NULL;
     if (last && seq == last->last + 1) {
@@ -44,9 +44,10 @@ static void row_gone(struct items *l, uint64_t seq)
 }
 
 /* Out of the rows and of memory, without its value. */
-static struct value *item_end(struct items *l, struct item *it)
+static struct value *item_end(struct queue_items *l, struct queue_item *it)
 {
     struct value *v = it->value;
+    l->bytes -= value_bytes(v);
     if (it->stored)
         row_gone(l, it->seq);
     else
@@ -55,15 +56,15 @@ static struct value *item_end(struct items *l, struct item *it)
     return v;
 }
 
-static struct item **at(const struct items *l, size_t i)
+static struct queue_item **at(const struct queue_items *l, size_t i)
 {
     return &l->all[(l->head + i) & (l->cap - 1)];
 }
 
-void items_clear(struct items *l)
+void items_clear(struct queue_items *l)
 {
     size_t n = l->n, head = l->head;
-    struct item **all = steal(&l->all);
+    struct queue_item **all = steal(&l->all);
     size_t cap = l->cap;
     l->n = l->head = l->cap = 0;
     for (size_t i = 0; i < n; i++)
@@ -71,7 +72,7 @@ void items_clear(struct items *l)
     free(all);
 }
 
-void items_free(struct items *l)
+void items_free(struct queue_items *l)
 {
     if (!l)
         return;
@@ -80,12 +81,12 @@ void items_free(struct items *l)
     free(l);
 }
 
-static void reserve(struct items *l)
+static void reserve(struct queue_items *l)
 {
     if (l->n < l->cap)
         return;
     size_t cap = l->cap ? l->cap * 2 : 8;
-    struct item **all = xmalloc(cap * sizeof *all);
+    struct queue_item **all = xmalloc(cap * sizeof *all);
     for (size_t i = 0; i < l->n; i++)
         all[i] = *at(l, i);
     free(l->all);
@@ -178,13 +179,15 @@ bool value_less(const struct value *a, const struct value *b, bool *ok, struct v
         return c != 0 ? c < 0 : n < m;
     }
     *ok = false;
-    *error = error_new("TypeError", "'<' not supported between instances of '%s' and '%s'",
-                       type_name(a), type_name(b));
+    if (error)
+        *error = error_new("TypeError", "'<' not supported between instances of '%s' and '%s'",
+                           type_name(a), type_name(b));
     return false;
 }
 
 /* Equal ones in the order in which they were put. */
-static bool before(const struct item *a, const struct item *b, bool *ok, struct value **error)
+static bool before(const struct queue_item *a, const struct queue_item *b, bool *ok,
+                   struct value **error)
 {
     if (value_less(a->value, b->value, ok, error))
         return true;
@@ -193,7 +196,8 @@ static bool before(const struct item *a, const struct item *b, bool *ok, struct 
     return a->seq < b->seq;
 }
 
-static bool heap_up(struct item **heap, size_t i, struct item *it, struct value **error)
+/* Without error, what can't be compared stays where it is. */
+static bool heap_up(struct queue_item **heap, size_t i, struct queue_item *it, struct value **error)
 {
     size_t begin = i;
     bool ok = true;
@@ -201,7 +205,7 @@ static bool heap_up(struct item **heap, size_t i, struct item *it, struct value 
         heap[i] = heap[(i - 1) / 2];
         i = (i - 1) / 2;
     }
-    if (ok) {
+    if (ok || !error) {
         heap[i] = it;
         return true;
     }
@@ -216,10 +220,10 @@ static bool heap_up(struct item **heap, size_t i, struct item *it, struct value 
 
 /* Where the last one goes when the first is taken, in way[0..n): the path of smaller children.
  * False: *error. */
-static bool heap_path(struct item **heap, size_t n, size_t *way, size_t *steps,
+static bool heap_path(struct queue_item **heap, size_t n, size_t *way, size_t *steps,
                       struct value **error)
 {
-    const struct item *last = heap[n];
+    const struct queue_item *last = heap[n];
     bool ok = true;
     size_t i = 0;
     *steps = 0;
@@ -233,12 +237,12 @@ static bool heap_path(struct item **heap, size_t n, size_t *way, size_t *steps,
     return ok;
 }
 
-static struct item *heap_take(struct items *l, struct value **error)
+static struct queue_item *heap_take(struct queue_items *l, struct value **error)
 {
     size_t way[64], steps, i = 0;
     if (!heap_path(l->all, l->n - 1, way, &steps, error))
         return NULL;
-    struct item *first = l->all[0], *last = l->all[--l->n];
+    struct queue_item *first = l->all[0], *last = l->all[--l->n];
     for (size_t k = 0; k < steps; k++) {
         l->all[i] = l->all[way[k]];
         i = way[k];
@@ -248,7 +252,7 @@ static struct item *heap_take(struct items *l, struct value **error)
     return first;
 }
 
-static bool add(struct items *l, struct item *it, struct value **error)
+static bool add(struct queue_items *l, struct queue_item *it, struct value **error)
 {
     reserve(l);
     if (l->order != ITEMS_PRIORITY)
@@ -256,12 +260,13 @@ static bool add(struct items *l, struct item *it, struct value **error)
     else if (!heap_up(l->all, l->n, it, error))
         return false;
     l->n++;
+    l->bytes += value_bytes(it->value);
     return true;
 }
 
-bool items_put(struct items *l, struct value *v, struct value **error)
+bool items_put(struct queue_items *l, struct value *v, struct value **error)
 {
-    struct item *it = xcalloc(1, sizeof *it);
+    struct queue_item *it = xcalloc(1, sizeof *it);
     it->value = v;
     it->seq = l->next_seq;
     if (!add(l, it, error)) {
@@ -274,23 +279,18 @@ bool items_put(struct items *l, struct value *v, struct value **error)
     return true;
 }
 
-bool items_load(struct items *l, uint64_t seq, struct value *v, struct value **error)
+void items_load(struct queue_items *l, uint64_t seq, struct value *v)
 {
-    struct item *it = xcalloc(1, sizeof *it);
+    struct queue_item *it = xcalloc(1, sizeof *it);
     it->value = v;
     it->seq = seq;
     it->stored = true;
-    if (!add(l, it, error)) {
-        free(it);
-        return false;
-    }
-    value_ref(v);
-    return true;
+    add(l, it, NULL);
 }
 
-struct value *items_take(struct items *l, struct value **error)
+struct value *items_take(struct queue_items *l, struct value **error)
 {
-    struct item *it;
+    struct queue_item *it;
     if (l->order == ITEMS_PRIORITY) {
         it = heap_take(l, error);
         return it ? item_end(l, it) : NULL;
@@ -305,10 +305,10 @@ struct value *items_take(struct items *l, struct value **error)
     return item_end(l, it);
 }
 
-void items_collected(struct items *l)
+void items_collected(struct queue_items *l)
 {
     while (l->fresh_first) {
-        struct item *it = l->fresh_first;
+        struct queue_item *it = l->fresh_first;
         fresh_remove(l, it);
         it->stored = true;
     }

@@ -12,8 +12,8 @@
 
 enum items_order { ITEMS_FIFO, ITEMS_LIFO, ITEMS_PRIORITY };
 
-struct item {
-    struct item *prev, *next; /* of those without a row */
+struct queue_item {
+    struct queue_item *prev, *next; /* of those without a row */
     struct value *value;
     uint64_t seq; /* of putting */
     bool stored;
@@ -21,29 +21,30 @@ struct item {
 struct item_range {
     uint64_t first, last;
 };
-struct items {
+struct queue_items {
     enum items_order order;
-    struct item **all; /* a ring; with priorities a heap that begins at 0 */
+    struct queue_item **all; /* a ring; with priorities a heap that begins at 0 */
     size_t head, n, cap;
+    size_t bytes; /* value_bytes() of all */
     uint64_t next_seq;
-    struct item *fresh_first, *fresh_last; /* without a row */
-    struct item_range *gone;               /* rows to be deleted */
+    struct queue_item *fresh_first, *fresh_last; /* without a row */
+    struct item_range *gone;                     /* rows to be deleted */
     size_t n_gone, cap_gone;
 };
 
-struct items *items_new(enum items_order order);
-void items_free(struct items *l);
+struct queue_items *items_new(enum items_order order);
+void items_free(struct queue_items *l);
 /* Takes a reference to v. False: it can't be compared with what is there; *error. */
-bool items_put(struct items *l, struct value *v, struct value **error);
-/* One from its row. */
-bool items_load(struct items *l, uint64_t seq, struct value *v, struct value **error);
+bool items_put(struct queue_items *l, struct value *v, struct value **error);
+/* One from its row, in order of seq; takes over v. */
+void items_load(struct queue_items *l, uint64_t seq, struct value *v);
 /* The caller's reference; NULL: *error. There must be one. */
-struct value *items_take(struct items *l, struct value **error);
-void items_clear(struct items *l);
+struct value *items_take(struct queue_items *l, struct value **error);
+void items_clear(struct queue_items *l);
 /* The rows are as they are now. */
-void items_collected(struct items *l);
+void items_collected(struct queue_items *l);
 
-/* Python's `a < b`; false in *ok: there is none, *error says so. */
+/* Python's `a < b`; false in *ok: there is none, *error (unless NULL) says so. */
 bool value_less(const struct value *a, const struct value *b, bool *ok, struct value **error);
 
 #endif

@@ -70,6 +70,7 @@ void job_free(struct job *job)
     coro_list_release(&job->left);
     timer_cancel(&job->deadline);
     value_unref(job->failure);
+    objects_release(job);
     for (; r->n > 0; r->n--, r->head++) /* timers that were cancelled are the queue's */
         handle_release(&r->ring[r->head & (r->cap - 1)]);
     ready_release(r);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "daemon/base/map.h"
+#include "daemon/task/object.h"
 #include "daemon/task/task.h"
 
 enum {
@@ -48,7 +49,7 @@ struct job {
     struct job *next_work; /* in the runtime's queue */
     bool queued, dirty, stop, fresh;
     uint8_t phase, stuck; /* stuck: how often nothing could run */
-    uint32_t next_task, next_scope, next_coro, next_gather;
+    uint32_t next_task, next_scope, next_coro, next_gather, next_object;
     uint64_t next_timer, lines, ends;
     int64_t now_us;
     struct ready ready;
@@ -67,6 +68,11 @@ struct job {
     struct timer *deadline;
     struct gather *closing; /* the round of the shutdown */
     struct coro_list left;  /* coroutines that nobody started, for the job's end */
+    struct object *first_object, *last_object;
+    struct object **changed_objects; /* dirty, each kept by its bit */
+    size_t n_changed_objects, cap_changed_objects;
+    size_t n_objects, n_items, item_bytes; /* items: of all its queues */
+    bool object_rows;                      /* some were stored */
     uint64_t stop_seq;      /* of the HANDLE_STOP in the queue */
 };
 

@@ -59,6 +59,8 @@ struct node_kind {
      * it could not have saved. */
     void (*save)(const struct task *t, const struct act *a, struct buf *out);
     bool (*load)(struct task *t, struct act *a, struct job_loader *l, struct reader *r);
+    /* All rows are loaded: it takes its place among others. NULL: nothing to do. */
+    void (*loaded)(struct task *t, struct act *a);
     /* Frees what the activation holds. NULL: nothing. */
     void (*release)(struct task *t, struct act *a);
     /* What it waits for, for people. NULL: nothing to say. */
@@ -75,6 +77,7 @@ struct node_kind {
 extern const struct node_kind kind_frame; /* a coroutine: its variables */
 extern const struct node_kind kind_call;  /* around the frame of a call with timeout or retry */
 extern const struct node_kind kind_limit; /* a child of a gather with a limit */
+extern const struct node_kind kind_wait;  /* `wait` of an object */
 
 /* Puts a frame on the stack; takes over the scope. NULL: too deep. */
 struct act *frame_push(struct task *t, struct scope *s);
@@ -82,6 +85,8 @@ struct act *frame_push(struct task *t, struct scope *s);
 struct coro_list *frame_made(struct task *t);
 /* The error that a `try` handles just now; borrowed, NULL: none. */
 struct value *try_handled(const struct act *a);
+/* A timeout on the stack whose child is pushed next; n: whose place it is. False: too deep. */
+bool timeout_push(struct task *t, const struct node *n, double seconds);
 /* The timer of a `timeout` has come; slot is the one in its activation. */
 void timeout_expired(struct task *t, struct timer **slot);
 /* The task's command starts now: a `timeout` right around it begins to count. */

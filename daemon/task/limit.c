@@ -215,7 +215,7 @@ static bool limit_load(struct task *t, struct act *a, struct job_loader *from, s
 }
 
 /* Once all is loaded: who holds it, and who waits in which order. */
-void limit_loaded(struct task *t, struct act *a)
+static void limit_loaded(struct task *t, struct act *a)
 {
     struct limit_act *l = (struct limit_act *)a;
     struct sem *s = l->sem;
@@ -255,6 +255,7 @@ const struct node_kind kind_limit = {
     .waiting = limit_waiting,
     .save = limit_save,
     .load = limit_load,
+    .loaded = limit_loaded,
     .release = limit_release,
     .awaits = limit_awaits,
 };

@@ -156,7 +156,9 @@ struct value *load_resolve(void *loader, const char *kind, uint64_t id)
         struct task *t = id <= UINT32_MAX ? load_task(l, (uint32_t)id) : NULL;
         return t ? task_value(t) : NULL;
     }
-    struct coro *c = strcmp(kind, "coroutine") == 0 ? load_coro(l, id) : NULL;
+    if (strcmp(kind, "coroutine") != 0)
+        return load_object_value(l, kind, id);
+    struct coro *c = load_coro(l, id);
     if (!c)
         return NULL;
     struct value *v = coro_value(c);
@@ -253,6 +255,11 @@ static void release_sem(void *p)
     sem_unref(p);
 }
 
+static void release_object(void *p)
+{
+    object_unref(p);
+}
+
 static void release_map(struct map *m, void (*release)(void *p))
 {
     size_t at = 0;
@@ -267,7 +274,10 @@ static void loader_free(struct job_loader *l)
     release_map(&l->coros, release_coro);
     release_map(&l->gathers, release_gather);
     release_map(&l->sems, release_sem);
+    release_map(&l->objects, release_object);
     map_release(&l->filled);
+    free(l->items);
+    buf_release(&l->item_data);
     for (size_t i = 0; i < l->n; i++) {
         free(l->rows[i].frame);
         free(l->rows[i].result);

@@ -11,7 +11,7 @@ static bool load_state(struct job_loader *l)
     job->stop = get_u8(&r) != 0;
     job->stuck = get_u8(&r);
     uint64_t task = get_varint(&r), scope = get_varint(&r), coro = get_varint(&r),
-             gather = get_varint(&r);
+             gather = get_varint(&r), object = get_varint(&r);
     job->next_timer = get_varint(&r);
     job->lines = get_varint(&r);
     job->ends = get_varint(&r);
@@ -23,13 +23,15 @@ static bool load_state(struct job_loader *l)
     job->stop_seq = get_varint(&r);
     closing = get_varint(&r);
     if (r.failed || version != ROW_VERSION || job->phase >= PHASE_OVER || task > UINT32_MAX ||
-        scope > UINT32_MAX || coro > UINT32_MAX || gather >= UINT32_MAX || running > UINT32_MAX ||
+        scope > UINT32_MAX || coro > UINT32_MAX || gather >= UINT32_MAX || object >= UINT32_MAX ||
+        running > UINT32_MAX ||
         closing > gather || l->head > job->ready.next_seq)
         return load_fail(l, "the job's row");
     job->next_task = (uint32_t)task;
     job->next_scope = (uint32_t)scope;
     job->next_coro = (uint32_t)coro;
     job->next_gather = (uint32_t)gather;
+    job->next_object = (uint32_t)object;
     l->running = (uint32_t)running;
     if (closing > 0) {
         job->closing = load_gather(l, (uint32_t)closing);
@@ -194,8 +196,8 @@ static bool load_checks(struct job_loader *l)
             struct act *a = (struct act *)(void *)(t->stack + where);
             if (!load_reaches(l, a))
                 return load_fail(l, "variables that are missing");
-            if (a->kind == &kind_limit)
-                limit_loaded(t, a);
+            if (a->kind->loaded)
+                a->kind->loaded(t, a);
             where += a->size;
         }
     }
@@ -228,7 +230,7 @@ static void settle(struct job_loader *l)
 
 bool load_job(struct job_loader *l)
 {
-    if (!load_state(l) || !load_rows(l))
+    if (!load_state(l) || !load_objects(l) || !load_rows(l) || !load_items(l))
         return false;
     struct job *job = l->job;
     struct task *first = load_task(l, 1);

@@ -54,6 +54,10 @@ static const struct node_kind *kind_load(struct job_loader *l, uint8_t tag, cons
         return call ? &kind_call : NULL;
     case 'L':
         return &kind_limit;
+    case 'W':
+        return n ? &kind_wait : NULL;
+    case 'T':
+        return n ? &node_timeout : NULL;
     case 'N':
         return n ? node_kind(n) : NULL;
     default:

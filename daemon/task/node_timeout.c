@@ -42,6 +42,17 @@ static void timeout_start(struct task *t, struct act *act)
     task_child(t, n->child);
 }
 
+bool timeout_push(struct task *t, const struct node *n, double seconds)
+{
+    struct timeout_act *a = (struct timeout_act *)task_push(t, &node_timeout, n);
+    if (!a)
+        return false;
+    a->act.count = t->cancels;
+    a->seconds = -1;
+    begin(t, a, seconds);
+    return true;
+}
+
 void timeout_launched(struct task *t, int64_t now_us)
 {
     struct act *top = task_top(t), *below = top ? act_below(top) : NULL;

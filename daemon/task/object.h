@@ -18,7 +18,7 @@
 struct job;
 struct job_loader;
 struct task;
-struct items;
+struct queue_items;
 struct runtime_sink;
 
 enum {
@@ -66,7 +66,7 @@ struct object {
     int64_t limit;         /* maxsize, the bound, parties */
     int64_t value;         /* a semaphore's; unfinished items; tasks in the barrier */
     struct waiters waiters[OBJECT_LISTS];
-    struct items *items; /* of a queue */
+    struct queue_items *items; /* of a queue */
 };
 
 static inline bool object_is(const struct object *o, unsigned types)
@@ -82,21 +82,29 @@ struct object *object_ref(struct object *o);
 void object_unref(struct object *o); /* NULL is allowed */
 /* Something that its row holds has changed. */
 void object_touch(struct object *o);
-struct value *object_value(struct object *o);     /* a new handle value */
-struct object *object_of(const struct value *v);  /* the one behind a handle, or NULL */
-const char *object_verb(const struct object *o);  /* "queue" */
+struct value *object_value(struct object *o);      /* a new handle value */
+struct object *object_of(const struct value *v);   /* the one behind a handle, or NULL */
+const char *object_verb(const struct object *o);   /* "queue" */
+enum object_type object_type_of(const char *verb); /* OBJECT_TYPES: it is none */
 void object_put_name(const struct object *o, struct buf *out); /* "queue 3": for people */
 /* The same of one of the types; NULL: *error says that `verb` needs `what`. */
 struct object *object_needed(const struct value *v, unsigned types, const char *verb,
                              const char *what, struct value **error);
+struct value *object_attribute(void *object, const char *name, struct value **error);
+/* Its items go away; without effect on who waits. */
+void object_drop_items(struct object *o);
+/* Nothing counts it any more, and its row is gone. */
+void object_free(struct object *o);
 /* The job is over: whatever they hold goes away. */
 void objects_release(struct job *job);
 
 /* ---- rows (object_save.c) ---- */
 
 void objects_collect(struct job *job, const struct runtime_sink *sink, void *arg);
-/* By id; one that went since is empty. NULL: there can't be such a one. A new reference. */
-struct object *load_object(struct job_loader *l, uint64_t id);
+/* By id, of one of the types; a new reference. NULL: there is no such one. */
+struct object *load_object(struct job_loader *l, uint64_t id, unsigned types);
+/* The same as a handle's value, of the type of that verb; one that went since is empty. */
+struct value *load_object_value(struct job_loader *l, const char *kind, uint64_t id);
 bool load_objects(struct job_loader *l);
 bool load_items(struct job_loader *l);
 

@@ -46,13 +46,25 @@ void timer_save(const struct timer *t, struct buf *out)
     put_varint(out, t->seq);
 }
 
+/* `N`: the kind of its node. */
+static uint8_t kind_tag(const struct act *a)
+{
+    static const struct {
+        const struct node_kind *kind;
+        char tag;
+    } tags[] = {
+        {&kind_frame, 'F'}, {&kind_call, 'C'}, {&kind_limit, 'L'}, {&kind_wait, 'W'},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(tags); i++)
+        if (a->kind == tags[i].kind)
+            return (uint8_t)tags[i].tag;
+    /* A timeout that stands for another verb's key. */
+    return a->kind == &node_timeout && a->node->verb != &node_timeout.verb ? 'T' : 'N';
+}
+
 static void act_save(const struct task *t, const struct act *a, struct buf *out)
 {
-    char tag = a->kind == &kind_frame   ? 'F'
-               : a->kind == &kind_call  ? 'C'
-               : a->kind == &kind_limit ? 'L'
-                                        : 'N';
-    put_u8(out, (uint8_t)tag);
+    put_u8(out, kind_tag(a));
     node_save(a->node, out);
     put_u8(out, a->phase);
     put_varint(out, a->count);
@@ -147,6 +159,7 @@ void job_save(const struct job *job, struct buf *out)
     put_varint(out, job->next_scope);
     put_varint(out, job->next_coro);
     put_varint(out, job->next_gather);
+    put_varint(out, job->next_object);
     put_varint(out, job->next_timer);
     put_varint(out, job->lines);
     put_varint(out, job->ends);

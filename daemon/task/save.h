@@ -48,6 +48,12 @@ struct callback_id {
     uint64_t id;
 };
 
+struct loaded_item {
+    struct object *object;
+    uint64_t seq;
+    size_t at, len; /* in item_data */
+};
+
 struct job_loader {
     struct runtime *rt;
     struct job *job;
@@ -60,6 +66,10 @@ struct job_loader {
     uint32_t running;
     struct map scopes, coros, gathers, sems; /* by id; each counted */
     struct map filled;                       /* scopes that were defined */
+    struct map objects;                      /* by id; each counted */
+    struct loaded_item *items;
+    size_t n_items, cap_items;
+    struct buf item_data;
     struct handle *handles;
     size_t n_handles, cap_handles;
     struct leaf_run **leaves;

@@ -204,7 +204,6 @@ struct task *spawn_coro(struct task *maker, struct coro *c, struct value *name, 
 /* The bottom of a task with a limit (limit.c): takes over own; the branch n, or c. */
 bool limit_push(struct task *t, struct sem *sem, const struct node *n, struct scope *own,
                 struct coro *c);
-void limit_loaded(struct task *t, struct act *a);
 const struct scope *limit_scope(const struct act *a);
 const struct scope *frame_scope(const struct act *a);
 /* False: too many tasks; *error. */

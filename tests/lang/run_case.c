@@ -31,6 +31,17 @@ struct row {
     size_t frame_len, result_len;
     uint64_t end_seq;
 };
+struct kept_object {
+    uint32_t id;
+    char *state;
+    size_t len;
+};
+struct kept_item {
+    uint32_t object;
+    uint64_t seq;
+    char *value;
+    size_t len;
+};
 struct command {
     uint64_t attempt;
     int64_t due_us, started_us;
@@ -42,6 +53,10 @@ struct sim {
     struct program *program;
     struct row *rows;
     size_t n_rows, rows_cap;
+    struct kept_object *objects;
+    size_t n_objects, objects_cap;
+    struct kept_item *items;
+    size_t n_items, items_cap;
     struct buf state;
     struct leaf **wanted;
     size_t n_wanted, wanted_cap;
@@ -179,7 +194,90 @@ static void sink_job(void *arg, uint64_t job, const char *state, size_t len)
     s->writes++;
 }
 
-static const struct runtime_sink sink = {sink_task, sink_end, sink_job};
+static struct kept_object *find_object(struct sim *s, uint32_t id)
+{
+    for (size_t i = 0; i < s->n_objects; i++)
+        if (s->objects[i].id == id)
+            return &s->objects[i];
+    return NULL;
+}
+
+static void sink_object(void *arg, const struct object_row *row)
+{
+    struct sim *s = arg;
+    struct kept_object *o = find_object(s, row->id);
+    if (row->fresh != !o)
+        fprintf(stderr, "run_case: object %u is %s\n", row->id, o ? "there twice" : "not there");
+    if (!o) {
+        s->objects =
+            xgrow(s->objects, &s->objects_cap, s->n_objects + 1, sizeof(struct kept_object));
+        o = &s->objects[s->n_objects++];
+        *o = (struct kept_object){.id = row->id};
+    }
+    replace(&o->state, &o->len, row->state, row->state_len);
+    s->row_bytes += row->state_len;
+    s->writes++;
+}
+
+static void sink_items_gone(void *arg, uint64_t job, uint32_t object, uint64_t first, uint64_t last)
+{
+    struct sim *s = arg;
+    (void)job;
+    size_t n = 0;
+    for (size_t i = 0; i < s->n_items; i++) {
+        const struct kept_item *it = &s->items[i];
+        if (it->object == object && it->seq >= first && it->seq <= last)
+            free(it->value);
+        else
+            s->items[n++] = *it;
+    }
+    s->n_items = n;
+    s->writes++;
+}
+
+static void sink_object_gone(void *arg, uint64_t job, uint32_t object)
+{
+    struct sim *s = arg;
+    struct kept_object *o = find_object(s, object);
+    sink_items_gone(arg, job, object, 0, UINT64_MAX);
+    if (!o) {
+        fprintf(stderr, "run_case: object %u is not there\n", object);
+        return;
+    }
+    free(o->state);
+    *o = s->objects[--s->n_objects];
+}
+
+static void sink_item(void *arg, const struct item_row *row)
+{
+    struct sim *s = arg;
+    s->items = xgrow(s->items, &s->items_cap, s->n_items + 1, sizeof(struct kept_item));
+    struct kept_item *it = &s->items[s->n_items++];
+    *it = (struct kept_item){.object = row->object, .seq = row->seq};
+    replace(&it->value, &it->len, row->value, row->value_len);
+    s->row_bytes += row->value_len;
+    s->writes++;
+}
+
+static void sink_objects_gone(void *arg, uint64_t job)
+{
+    struct sim *s = arg;
+    while (s->n_objects > 0)
+        sink_object_gone(arg, job, s->objects[0].id);
+    if (s->n_items > 0)
+        fprintf(stderr, "run_case: items of no object\n");
+}
+
+static const struct runtime_sink sink = {
+    .task = sink_task,
+    .task_end = sink_end,
+    .job = sink_job,
+    .object = sink_object,
+    .object_gone = sink_object_gone,
+    .item = sink_item,
+    .items_gone = sink_items_gone,
+    .objects_gone = sink_objects_gone,
+};
 
 static int by_end(const void *a, const void *b)
 {
@@ -215,6 +313,20 @@ static bool load_rows(struct sim *s, struct job_loader *l, struct err *err)
         ok = runtime_load_end(l, &row, err);
     }
     free(ends);
+    for (size_t i = 0; ok && i < s->n_objects; i++) {
+        const struct kept_object *o = &s->objects[i];
+        struct object_row row = {.job = JOB, .id = o->id, .state = o->state, .state_len = o->len};
+        ok = runtime_load_object(l, &row, err);
+    }
+    for (size_t i = 0; ok && i < s->n_items; i++) {
+        const struct kept_item *it = &s->items[i];
+        struct item_row row = {.job = JOB,
+                               .object = it->object,
+                               .seq = it->seq,
+                               .value = it->value,
+                               .value_len = it->len};
+        ok = runtime_load_item(l, &row, err);
+    }
     return ok;
 }
 
@@ -413,6 +525,12 @@ static void release(struct sim *s)
     }
     for (size_t i = 0; i < s->n_commands; i++)
         free(s->commands[i].text);
+    for (size_t i = 0; i < s->n_objects; i++)
+        free(s->objects[i].state);
+    for (size_t i = 0; i < s->n_items; i++)
+        free(s->items[i].value);
+    free(s->objects);
+    free(s->items);
     free(s->rows);
     free(s->wanted);
     free(s->commands);
