@@ -170,12 +170,13 @@ static bool set_paths(struct config *c, struct err *err)
         {&c->state_dir, c->paths.state_dir},
         {&c->exec_socket, c->paths.exec_socket},
         {&c->exec_state, c->paths.exec_state_dir},
-        {&c->exec_program, c->is_system ? NULL : COROD_SBINDIR "/corod-exec"},
     };
     for (size_t i = 0; i < ARRAY_LEN(open); i++) {
         if (!*open[i].member || !**open[i].member)
             *open[i].member = open[i].standard;
     }
+    if (!c->exec_program && !c->is_system) /* empty: nothing is started */
+        c->exec_program = COROD_SBINDIR "/corod-exec";
     c->log_dir = xasprintf("%s/log", c->exec_state);
     c->exec_log_dir = c->log_dir;
     return true;

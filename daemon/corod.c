@@ -40,6 +40,15 @@ struct corod {
     bool owns_socket; /* made here, not passed by systemd */
 };
 
+/* The executor that was built or installed with this program, when it is not where it should be. */
+static void find_executor(struct corod *c, struct config *config)
+{
+    if (config->exec_program && !*config->exec_program)
+        config->exec_program = NULL;
+    if (config->exec_program && access(config->exec_program, X_OK) < 0 && c->exec_program)
+        config->exec_program = c->exec_program;
+}
+
 static bool on_reload(void *arg, struct buf *changed, struct err *err)
 {
     struct corod *c = arg;
@@ -47,6 +56,7 @@ static bool on_reload(void *arg, struct buf *changed, struct err *err)
     struct buf ignored = {0}, list = {0};
     if (!config_load(&fresh, c->argc - 1, c->argv + 1, err))
         return false;
+    find_executor(c, &fresh);
     config_take_over(&c->config, &fresh, &list, &ignored);
     config_release(&fresh);
     log_set_level((enum log_level)c->config.log_level);
@@ -176,25 +186,21 @@ static bool watch_signals(struct corod *c, struct err *err)
            loop_on_signal(c->loop, SIGHUP, on_hangup, c, err);
 }
 
-/* The executor that was built or installed with this program, when it is not where it should be. */
-static void find_executor(struct corod *c)
+/* The executor beside this program; NULL: there is none. */
+static char *executor_beside(void)
 {
     char self[PATH_MAX];
-    if (c->config.exec_program && !*c->config.exec_program)
-        c->config.exec_program = NULL;
-    if (!c->config.exec_program || access(c->config.exec_program, X_OK) == 0)
-        return;
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0)
-        return;
-    self[n] = '\0';
+    self[n > 0 ? n : 0] = '\0';
     char *slash = strrchr(self, '/');
     if (!slash)
-        return;
+        return NULL;
     *slash = '\0';
-    c->exec_program = xasprintf("%s/corod-exec", self);
-    if (access(c->exec_program, X_OK) == 0)
-        c->config.exec_program = c->exec_program;
+    char *path = xasprintf("%s/corod-exec", self);
+    if (access(path, X_OK) == 0)
+        return path;
+    free(path);
+    return NULL;
 }
 
 static bool start(struct corod *c, struct err *err)
@@ -208,7 +214,8 @@ static bool start(struct corod *c, struct err *err)
     };
     if (!find_admin_group(&c->config, &options.admin_gid, err) || !lock_state(c, err))
         return false;
-    find_executor(c);
+    c->exec_program = executor_beside();
+    find_executor(c, &c->config);
     c->loop = loop_new(err);
     if (!c->loop || !watch_signals(c, err))
         return false;

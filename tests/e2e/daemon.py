@@ -51,6 +51,19 @@ def test_check_config():
         check("conf:2" in p.stderr and "max_batch" in p.stderr, p.stderr)
 
 
+def test_which_executor():
+    """Given, beside the daemon when that is not there, or none: and a reload changes nothing of it."""
+    for path, found in ((program("corod-exec"), True), ("/no/such", True), ("", False)):
+        with Daemon(args=["--exec-program", path]) as d, d.client() as c:
+            if found:
+                wait_until(lambda: c.call("system.stats")["executor"] == "up", "the executor")
+            else:
+                wait_until(lambda: "the executor is away" in d.log(), "a word of it")
+                check(not os.path.exists(d.exec_socket))
+            c.call("system.reload")
+            check("needs a restart []" in d.log(), d.log())
+
+
 def test_ready_line_and_modes():
     d = Daemon()
     try:
