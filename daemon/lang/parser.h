@@ -67,6 +67,7 @@ struct parser {
     unsigned depth;       /* of nodes */
     const json_t *object; /* the node that is being read */
     const struct verb *verb;
+    bool no_return, no_break; /* in a handler of `except*` */
     unsigned data_depth;  /* inside map, filter, …: `var` reads the item, not variables */
     const char *function; /* the scope; NULL: main */
     struct name_info *names;

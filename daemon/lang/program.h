@@ -76,7 +76,11 @@ extern const struct field_type
 extern const struct field_type field_bindings;    /* struct bindings: {name: value, …} in order */
 extern const struct field_type field_items;       /* struct items: what gather takes */
 extern const struct field_type field_source;      /* struct source: what `in` takes */
+extern const struct field_type field_source_list; /* the same, only what is there at once */
 extern const struct field_type field_handlers;    /* struct handlers: `except` */
+extern const struct field_type field_handlers_star; /* the same for `except*` */
+extern const struct field_type field_loop;          /* struct node *: the body of a loop */
+extern const struct field_type field_item; /* struct item: a node that becomes a task, or a handle */
 extern const struct field_type field_items_named; /* the same, or an object of name: node */
 extern const struct field_type field_operand; /* struct operand: what await, shield, wait take */
 extern const struct field_type field_text;    /* char *: a string taken as it is, no ${…} */
@@ -101,6 +105,8 @@ struct bindings {
 struct source {
     struct expr *list;                /* a list, or a template that gives one */
     struct expr *start, *stop, *step; /* {"range": …}; start and step may be NULL (0 and 1) */
+    struct expr *completed;           /* {"as_completed": …}: a list of tasks */
+    struct expr *ticker;              /* {"ticker": seconds} */
 };
 
 /* An item of gather & co. */
@@ -113,6 +119,7 @@ struct item {
 struct items {
     struct item *all; /* the listed ones … */
     size_t n;
+    bool named;
     /* … or a comprehension: {"for", "in", "do"} */
     uint32_t var; /* atom; 0: not a comprehension */
     struct source source;
@@ -247,6 +254,10 @@ void parser_leave(struct parser *p);
 struct expr *parser_expr(struct parser *p, const json_t *json);
 struct expr *parser_logic(struct parser *p, const json_t *json);
 struct node *parser_node(struct parser *p, const json_t *json);
+/* The same for a node that becomes a task: `return` and `break` inside end nothing around it. */
+struct node *parser_branch(struct parser *p, const json_t *json);
+/* Complains when what ends a coroutine (or a loop) here would leave a handler of `except*`. */
+void parser_leaves(struct parser *p, const char *verb, bool loop);
 uint32_t parser_atom(struct parser *p, const char *name); /* interns */
 /* The variable that the JSON string names, marked as bound here (a `for`'s name, say); 0 and a
  * complaint when it is no name. */

@@ -142,5 +142,15 @@ const char *error_message(const struct value *error);
 /* Whether `except: type` takes this error: equal names; "Exception" takes all but CancelledError;
  * "BaseException" all. */
 bool error_matches(const struct value *error, const char *type);
+/* An ExceptionGroup of the errors (borrowed). What is too much for one value is left out of it. */
+struct value *error_group(const char *message, struct value *const *errors, size_t n);
+bool error_is_group(const struct value *error);
+/*
+ * The part of an error whose leaves are wanted, in the groups that they stand in; NULL: none; the
+ * error itself: all. taker() says who takes an error or a group as a whole, a number (SIZE_MAX:
+ * nobody); a leaf is the lowest's among its own and those of the groups around.
+ */
+struct value *error_part(struct value *error, size_t (*taker)(void *arg, const struct value *error),
+                         bool (*wanted)(void *arg, size_t taker), void *arg);
 
 #endif

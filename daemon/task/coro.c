@@ -154,6 +154,16 @@ bool coro_enter(struct task *t, struct coro *c, struct value **error)
     return true;
 }
 
+void coro_close(struct coro *c)
+{
+    if (c->started)
+        return;
+    if (c->maker)
+        task_touch(c->maker);
+    c->started = true;
+    args_free(steal(&c->args), c->node->function->n_params);
+}
+
 void coro_enter_body(struct task *t)
 {
     struct act *a = task_top(t);

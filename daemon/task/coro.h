@@ -45,6 +45,8 @@ struct coro *coro_of(const struct value *v);
 /* Puts what runs it on the task's stack: the next step does. False: it was started before; *error.
  */
 bool coro_enter(struct task *t, struct coro *c, struct value **error);
+/* As Python's close() of a coroutine that was not started: it never will be. */
+void coro_close(struct coro *c);
 /* Starts the body of the call whose wrappers are on the stack. */
 void coro_enter_body(struct task *t);
 const char *coro_function(const struct coro *c);

@@ -22,6 +22,9 @@ static void handle_release(struct handle *h)
     if (h->type == HANDLE_CHILD) {
         gather_unref(h->p);
         task_unref(h->q);
+    } else if (h->type == HANDLE_WATCH) {
+        watch_unref(h->p);
+        task_unref(h->q);
     } else if (h->type == HANDLE_TIMER && ((struct timer *)h->p)->state == TIMER_DEAD) {
         free(h->p);
     }
@@ -187,6 +190,11 @@ void job_dispatch(struct job *job, struct handle h)
     case HANDLE_CHILD:
         gather_child_done(h.p, h.q);
         gather_unref(h.p);
+        task_unref(h.q);
+        break;
+    case HANDLE_WATCH:
+        watch_child_done(h.p, h.q);
+        watch_unref(h.p);
         task_unref(h.q);
         break;
     case HANDLE_NOTHING:

@@ -23,6 +23,7 @@ enum handle_type {
     HANDLE_LEAF,     /* p: task whose command ended */
     HANDLE_TIMER,    /* p: timer, the handle's */
     HANDLE_CHILD,    /* p: gather, q: its child that ended; both counted */
+    HANDLE_WATCH,    /* p: watch, q: its task that ended; both counted */
     HANDLE_NOTHING,  /* a callback to nobody */
     HANDLE_STOP,
 };

@@ -156,6 +156,12 @@ struct value *load_resolve(void *loader, const char *kind, uint64_t id)
         struct task *t = id <= UINT32_MAX ? load_task(l, (uint32_t)id) : NULL;
         return t ? task_value(t) : NULL;
     }
+    if (strcmp(kind, "task_group") == 0 && id > 0 && id <= l->job->next_gather) {
+        struct watch *w = load_watch(l, (uint32_t)id);
+        struct value *v = group_value(w);
+        watch_unref(w);
+        return v;
+    }
     if (strcmp(kind, "coroutine") != 0)
         return load_object_value(l, kind, id);
     struct coro *c = load_coro(l, id);
@@ -250,6 +256,11 @@ static void release_gather(void *p)
     gather_unref(p);
 }
 
+static void release_watch(void *p)
+{
+    watch_unref(p);
+}
+
 static void release_sem(void *p)
 {
     sem_unref(p);
@@ -274,6 +285,7 @@ static void loader_free(struct job_loader *l)
     release_map(&l->coros, release_coro);
     release_map(&l->gathers, release_gather);
     release_map(&l->sems, release_sem);
+    release_map(&l->watches, release_watch);
     release_map(&l->objects, release_object);
     map_release(&l->filled);
     free(l->items);
@@ -287,6 +299,7 @@ static void loader_free(struct job_loader *l)
     free(l->handles);
     free(l->leaves);
     free(l->todo);
+    free(l->seen);
     free(l);
 }
 

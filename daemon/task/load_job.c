@@ -24,8 +24,7 @@ static bool load_state(struct job_loader *l)
     closing = get_varint(&r);
     if (r.failed || version != ROW_VERSION || job->phase >= PHASE_OVER || task > UINT32_MAX ||
         scope > UINT32_MAX || coro > UINT32_MAX || gather >= UINT32_MAX || object >= UINT32_MAX ||
-        running > UINT32_MAX ||
-        closing > gather || l->head > job->ready.next_seq)
+        running > UINT32_MAX || closing > gather || l->head > job->ready.next_seq)
         return load_fail(l, "the job's row");
     job->next_task = (uint32_t)task;
     job->next_scope = (uint32_t)scope;
@@ -98,6 +97,8 @@ static bool load_callbacks(struct job_loader *l)
         for (uint64_t k = 0; k < h.n; k++) {
             struct callback_id c;
             load_callback(&h.callbacks, &c);
+            if (c.type == CALLBACK_WATCH && !watch_load_callback(l, row->id, c.id, h.seq + k))
+                return false;
             bool closing =
                 l->job->closing && c.type == CALLBACK_GATHER && c.id == l->job->closing->id;
             if (c.type != CALLBACK_GATHER || (h.seq + k < l->head && !closing))
@@ -112,7 +113,10 @@ static bool load_callbacks(struct job_loader *l)
                                                task_ref(t), HANDLE_CHILD});
         }
     }
-    return drain(l);
+    if (!drain(l))
+        return false;
+    watches_load_seen(l);
+    return true;
 }
 
 /* Whether the gather has seen the end of its child. */
@@ -241,8 +245,8 @@ bool load_job(struct job_loader *l)
     if (l->running > 0 &&
         (!(job->running = load_task(l, l->running)) || task_is_done(job->running)))
         return load_fail(l, "the task that runs");
-    if (!load_state_tail(l) || !drain(l) || !load_callbacks(l) || !load_gathers(l) ||
-        !load_checks(l))
+    if (!load_state_tail(l) || !drain(l) || !watches_load(l) || !load_callbacks(l) ||
+        !load_gathers(l) || !load_checks(l))
         return false;
     if ((job->phase != PHASE_MAIN) != task_is_done(job->main) && !job->stop && !job->stop_seq)
         return load_fail(l, "the job's phase");

@@ -1,6 +1,7 @@
 /* Rows of tasks, read back and checked against each other. */
 #include "daemon/task/leaf.h"
 #include "daemon/task/save.h"
+#include "daemon/task/star.h"
 #include "proto/mem.h"
 
 static bool text_load(struct job_loader *l, struct reader *r, char **ret)
@@ -54,6 +55,8 @@ static const struct node_kind *kind_load(struct job_loader *l, uint8_t tag, cons
         return call ? &kind_call : NULL;
     case 'L':
         return &kind_limit;
+    case 'S':
+        return n && n->verb == &node_try.verb ? &kind_star : NULL;
     case 'W':
         return n ? &kind_wait : NULL;
     case 'T':
@@ -123,6 +126,8 @@ static bool callbacks_load(struct job_loader *l, struct reader *r, struct task *
             c.object = load_task(l, (uint32_t)id);
         else if (c.type == CALLBACK_GATHER && id > 0 && id <= l->job->next_gather)
             c.object = load_gather(l, (uint32_t)id);
+        else if (c.type == CALLBACK_WATCH && id > 0 && id <= l->job->next_gather)
+            c.object = load_watch(l, (uint32_t)id);
         else if (c.type != CALLBACK_STOP || t->id != 1)
             return load_fail(l, "a callback");
         if (c.type == CALLBACK_WAKE && (!c.object || task_is_done(c.object)))
@@ -216,7 +221,7 @@ bool load_callback(struct reader *r, struct callback_id *c)
 {
     c->type = get_u8(r);
     c->id = c->type == CALLBACK_STOP ? 0 : get_varint(r);
-    return !r->failed && c->type >= CALLBACK_WAKE && c->type <= CALLBACK_STOP &&
+    return !r->failed && c->type >= CALLBACK_WAKE && c->type <= CALLBACK_WATCH &&
            c->id <= UINT32_MAX;
 }
 
@@ -279,7 +284,8 @@ bool load_check(struct job_loader *l, const struct task *t)
                (t->ready != HANDLE_WAKE || t->gathered->state != GATHER_PENDING);
         break;
     }
-    if (t == l->job->running && (t->ready || t->op == OP_NONE))
+    /* One that waits again at once is still the one that runs. */
+    if (t == l->job->running && t->ready && t->wait != WAIT_YIELD)
         good = false;
     return (good || load_fail(l, "a task's state")) && check_leaf(l, t);
 }

@@ -1,6 +1,6 @@
 /* `gather: [nodes]` or `gather: {for, in, do}`, as `await asyncio.gather(…)`. */
+#include "daemon/task/parts.h"
 #include "daemon/task/save.h"
-#include "daemon/task/source.h"
 #include "proto/mem.h"
 
 struct gather_node {
@@ -13,114 +13,11 @@ struct gather_act {
     struct gather *gather;
 };
 
-/* An item, evaluated: all are, before the first becomes a task. */
-struct part {
-    const struct node *branch;
-    struct scope *own;   /* the branch's */
-    struct value *name;  /* the branch's */
-    struct coro *coro;   /* of a call in the document */
-    struct value *given; /* a handle */
-};
-struct parts {
-    struct part *all;
-    size_t n, cap;
-};
-
-static struct part *add_part(struct parts *p)
-{
-    if (p->n == p->cap)
-        p->all = xgrow(p->all, &p->cap, p->n + 1, sizeof *p->all);
-    p->all[p->n] = (struct part){0};
-    return &p->all[p->n++];
-}
-
-static void parts_release(struct parts *p)
-{
-    for (size_t i = 0; i < p->n; i++) {
-        scope_unref(p->all[i].own);
-        value_unref(p->all[i].name);
-        coro_unref(p->all[i].coro);
-        value_unref(p->all[i].given);
-    }
-    free(p->all);
-}
-
-/* A call makes its coroutine at once; a branch gets its variables. The variables of the task are
- * the comprehension's meanwhile. */
-static bool add_node(struct task *t, struct parts *parts, const struct node *n, struct scope *own,
-                     struct value **error)
-{
-    struct part *p = add_part(parts);
-    p->own = own;
-    struct scope *outer = t->scope;
-    t->scope = own;
-    bool ok;
-    if (n->verb == &node_call.verb) {
-        p->coro = coro_new(t, (const struct call_node *)(const void *)n, error);
-        ok = p->coro != NULL;
-    } else {
-        p->branch = n;
-        ok = task_eval_name(t, n, &p->name, error);
-    }
-    t->scope = outer;
-    if (p->coro) {
-        p->coro->refs++;
-        coro_list_add(frame_made(t), p->coro);
-    }
-    return ok;
-}
-
-static bool add_value(struct task *t, struct parts *parts, const struct item *item,
-                      struct value **error)
-{
-    cleanup_value struct value *v = task_try_eval(t, item->value, error);
-    if (!v)
-        return false;
-    if (value_type(v) != VALUE_LIST || !item->splice) {
-        add_part(parts)->given = value_ref(v);
-        return true;
-    }
-    for (size_t i = 0; i < value_count(v); i++)
-        add_part(parts)->given = value_ref(value_item(v, i));
-    return true;
-}
-
-static bool collect_list(struct task *t, const struct items *items, struct parts *parts,
-                         struct value **error)
-{
-    for (size_t i = 0; i < items->n; i++) {
-        const struct item *item = &items->all[i];
-        if (item->node ? !add_node(t, parts, item->node, scope_new(t->job, t->scope), error)
-                       : !add_value(t, parts, item, error))
-            return false;
-    }
-    return true;
-}
-
-static bool collect_comprehension(struct task *t, const struct items *items, struct parts *parts,
-                                  struct value **error)
-{
-    struct iterator it = {0};
-    bool ok = iterator_begin(&it, t, &items->source, error) && may_spawn(t->job, it.n, error);
-    struct value *v;
-    while (ok && (v = iterator_next(&it))) {
-        struct scope *own = scope_new(t->job, t->scope);
-        scope_set(own, items->var, v);
-        ok = add_node(t, parts, items->body, own, error);
-    }
-    iterator_release(&it);
-    return ok;
-}
-
 static struct task *spawn_part(struct task *t, struct gather *g, struct part *p, struct sem *sem)
 {
-    if (p->branch)
-        return spawn_branch(t, p->branch, steal(&p->own), p->name, sem);
-    if (p->coro)
-        return spawn_coro(t, p->coro, NULL, sem);
-    struct coro *c = coro_of(p->given);
+    struct coro *c = p->given ? coro_of(p->given) : NULL;
     if (!c)
-        return task_of(p->given);
+        return p->given ? task_of(p->given) : part_spawn(t, p, sem);
     if (c->mark == g->id && c->place < g->n) /* the same one twice is one task */
         return g->children[c->place];
     c->mark = g->id;
@@ -163,8 +60,7 @@ static struct gather *begin(struct task *t, const struct gather_node *n, struct 
     double limit;
     struct parts parts = {0};
     struct gather *g = NULL;
-    bool ok = n->items.var ? collect_comprehension(t, &n->items, &parts, error)
-                           : collect_list(t, &n->items, &parts, error);
+    bool ok = parts_collect(t, &n->items, &parts, error);
     if (ok && options(t, n, &return_exceptions, &limit, error) &&
         may_spawn(t->job, parts.n, error)) {
         g = gather_new(t->job, return_exceptions);

@@ -1,5 +1,6 @@
 /* `raise: error`; null raises the one being handled again. */
 #include "daemon/task/save.h"
+#include "daemon/task/star.h"
 #include "proto/mem.h"
 
 struct raise_node {
@@ -45,11 +46,14 @@ static void raise_start(struct task *t, struct act *a)
         task_raise(t, error_of(v));
         return;
     }
-    struct value *handled = task_handled(t);
-    if (handled)
-        task_done(t, DONE_RAISE, value_ref(handled));
-    else
+    while (a && !try_handled(a))
+        a = act_below(a);
+    if (!a) {
         task_done(t, DONE_RAISE, error_new("RuntimeError", "No active exception to reraise"));
+        return;
+    }
+    star_raise_again(a);
+    task_done(t, DONE_RAISE, value_ref(try_handled(a)));
 }
 
 static void raise_check(struct parser *p, struct node *n)

@@ -13,6 +13,12 @@ static void return_start(struct task *t, struct act *a)
         task_done(t, DONE_RETURN, v);
 }
 
+static void return_check(struct parser *p, struct node *n)
+{
+    (void)n;
+    parser_leaves(p, "return", false);
+}
+
 static const struct field return_fields[] = {
     {"return", &field_expr, offsetof(struct return_node, value), true,
      "The coroutine's value; null for none."},
@@ -20,7 +26,10 @@ static const struct field return_fields[] = {
 };
 
 const struct node_kind node_return = {
-    .verb = {.name = "return", .fields = return_fields, .size = sizeof(struct return_node)},
+    .verb = {.name = "return",
+             .fields = return_fields,
+             .size = sizeof(struct return_node),
+             .check = return_check},
     .act_size = sizeof(struct act),
     .start = return_start,
 };

@@ -1,13 +1,7 @@
 /* `try, except, else, finally`. */
 #include "daemon/task/save.h"
+#include "daemon/task/star.h"
 #include "proto/mem.h"
-
-struct try_node {
-    struct node node;
-    struct node *body;
-    struct handlers except;
-    struct node *otherwise, *finally;
-};
 
 enum { TRY_BODY, TRY_HANDLER, TRY_ELSE, TRY_FINALLY };
 
@@ -23,6 +17,8 @@ static const struct try_node *node_of(const struct act *a)
 
 struct value *try_handled(const struct act *act)
 {
+    if (act->kind == &kind_star)
+        return star_handled(act);
     if (act->kind != &node_try)
         return NULL;
     if (act->phase == TRY_HANDLER || (act->phase == TRY_FINALLY && act->count == DONE_RAISE))
@@ -69,6 +65,12 @@ static void body_over(struct task *t, struct act *act, enum completion how, stru
         value_unref(v);
         act->phase = TRY_ELSE;
         task_child(t, n->otherwise);
+        return;
+    }
+    if (how == DONE_RAISE && n->star.n > 0) {
+        act->phase = TRY_HANDLER;
+        ((struct try_act *)act)->value = value_ref(v);
+        star_begin(t, act->node, v);
         return;
     }
     const struct handler *h = how == DONE_RAISE ? find_handler(&n->except, v) : NULL;
@@ -134,9 +136,12 @@ static bool try_load(struct task *t, struct act *act, struct job_loader *l, stru
 static void try_check(struct parser *p, struct node *n)
 {
     const struct try_node *t = (const struct try_node *)(void *)n;
-    if (t->except.n == 0 && !t->finally)
+    size_t handlers = t->except.n + t->star.n;
+    if (t->except.n > 0 && t->star.n > 0)
+        parser_complain(p, NULL, "a \"try\" has \"except\" or \"except*\", not both");
+    else if (handlers == 0 && !t->finally)
         parser_complain(p, NULL, "\"try\" needs \"except\" or \"finally\"");
-    else if (t->except.n == 0 && t->otherwise)
+    else if (handlers == 0 && t->otherwise)
         parser_complain(p, NULL, "\"else\" of \"try\" needs \"except\"");
 }
 
@@ -144,6 +149,8 @@ static const struct field try_fields[] = {
     {"try", &field_node, offsetof(struct try_node, body), true, "The body."},
     {"except", &field_handlers, offsetof(struct try_node, except), false,
      "A list of {type, as, do}: the first that fits handles the error."},
+    {"except*", &field_handlers_star, offsetof(struct try_node, star), false,
+     "A list of {type, as, do}: each handles its part of an ExceptionGroup."},
     {"else", &field_node, offsetof(struct try_node, otherwise), false,
      "When the body ended without an error."},
     {"finally", &field_node, offsetof(struct try_node, finally), false, "In any case, at last."},

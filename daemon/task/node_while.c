@@ -34,7 +34,7 @@ static void while_on_child(struct task *t, struct act *a, enum completion how, s
 
 static const struct field while_fields[] = {
     {"while", &field_logic, offsetof(struct while_node, cond), true, "The condition, JsonLogic."},
-    {"do", &field_node, offsetof(struct while_node, body), true, "The body."},
+    {"do", &field_loop, offsetof(struct while_node, body), true, "The body."},
     {NULL},
 };
 

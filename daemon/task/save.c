@@ -1,6 +1,8 @@
 /* Rows: how a task, its end and the job are written. */
 #include "daemon/task/save.h"
 
+#include "daemon/task/star.h"
+
 #include "proto/mem.h"
 
 void value_save_opt(const struct value *v, struct buf *out)
@@ -53,7 +55,8 @@ static uint8_t kind_tag(const struct act *a)
         const struct node_kind *kind;
         char tag;
     } tags[] = {
-        {&kind_frame, 'F'}, {&kind_call, 'C'}, {&kind_limit, 'L'}, {&kind_wait, 'W'},
+        {&kind_frame, 'F'}, {&kind_call, 'C'}, {&kind_limit, 'L'},
+        {&kind_wait, 'W'},  {&kind_star, 'S'},
     };
     for (size_t i = 0; i < ARRAY_LEN(tags); i++)
         if (a->kind == tags[i].kind)
@@ -82,6 +85,8 @@ static void callbacks_save(const struct callbacks *c, struct buf *out)
             put_varint(out, ((const struct task *)one->object)->id);
         else if (one->type == CALLBACK_GATHER)
             put_varint(out, ((const struct gather *)one->object)->id);
+        else if (one->type == CALLBACK_WATCH)
+            put_varint(out, ((const struct watch *)one->object)->id);
     }
 }
 

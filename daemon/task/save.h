@@ -48,6 +48,13 @@ struct callback_id {
     uint64_t id;
 };
 
+/* A callback of a watch that has run. */
+struct loaded_seen {
+    struct watch *watch;
+    struct task *task;
+    uint64_t seq;
+};
+
 struct loaded_item {
     struct object *object;
     uint64_t seq;
@@ -65,11 +72,14 @@ struct job_loader {
     uint64_t last_end;
     uint32_t running;
     struct map scopes, coros, gathers, sems; /* by id; each counted */
+    struct map watches;                      /* the same */
     struct map filled;                       /* scopes that were defined */
     struct map objects;                      /* by id; each counted */
     struct loaded_item *items;
     size_t n_items, cap_items;
     struct buf item_data;
+    struct loaded_seen *seen;
+    size_t n_seen, cap_seen;
     struct handle *handles;
     size_t n_handles, cap_handles;
     struct leaf_run **leaves;

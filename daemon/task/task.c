@@ -66,6 +66,8 @@ void callbacks_release(struct callbacks *c)
         const struct callback *one = callbacks_get(&all, i);
         if (one->type == CALLBACK_GATHER)
             gather_unref(one->object);
+        else if (one->type == CALLBACK_WATCH)
+            watch_unref(one->object);
     }
     if (all.cap)
         free(all.many);
@@ -187,6 +189,8 @@ static void schedule_callbacks(struct task *t)
             struct gather *g = c->object;
             g->refs++; /* the callbacks are kept for the end row */
             seq = job_soon(t->job, HANDLE_CHILD, g, task_ref(t));
+        } else if (c->type == CALLBACK_WATCH) {
+            seq = job_soon(t->job, HANDLE_WATCH, watch_ref(c->object), task_ref(t));
         } else if (waiter->wait == WAIT_TASK && waiter->awaited == t && !waiter->ready) {
             job_soon_task(t->job, HANDLE_WAKE, waiter);
             seq = waiter->ready_seq;

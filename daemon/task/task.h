@@ -15,6 +15,7 @@
 #include "daemon/task/runtime.h"
 #include "daemon/task/scope.h"
 #include "daemon/task/timer.h"
+#include "daemon/task/watch.h"
 
 /* What the loop in step.c does next with the task. */
 enum task_op {
@@ -35,9 +36,9 @@ enum future_state { FUTURE_PENDING, FUTURE_DONE, FUTURE_CANCELLED };
 
 enum outcome { OUTCOME_NONE, OUTCOME_VALUE, OUTCOME_ERROR, OUTCOME_CANCELLED };
 
-enum callback_type { CALLBACK_WAKE = 1, CALLBACK_GATHER, CALLBACK_STOP };
+enum callback_type { CALLBACK_WAKE = 1, CALLBACK_GATHER, CALLBACK_STOP, CALLBACK_WATCH };
 struct callback {
-    void *object; /* the struct task that awaits; a struct gather, counted; NULL */
+    void *object; /* the struct task that awaits; a struct gather or watch, counted; NULL */
     uint32_t type;
 };
 struct callbacks {

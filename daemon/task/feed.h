@@ -1,0 +1,62 @@
+#ifndef COROD_TASK_FEED_H
+#define COROD_TASK_FEED_H
+/*
+ * What `for` runs over: each kind of source is a feed, an asynchronous iterator. A feed's state is
+ * inside the activation of the `for`, at whose place in the stack its timer may point.
+ */
+#include "daemon/task/source.h"
+#include "daemon/task/task.h"
+#include "daemon/task/waiter.h"
+
+struct feed;
+struct watch;
+struct object;
+
+struct for_act {
+    struct act act;
+    const struct feed *feed;
+    union {
+        struct iterator it;   /* a list, a range */
+        struct watch *watch;  /* as_completed */
+        struct object *queue; /* a queue */
+        struct {
+            struct timer *timer;
+            int64_t start_us;
+            double seconds;
+            uint64_t beats; /* begun */
+        } ticker;
+    };
+    struct waiter waiter; /* of a queue */
+};
+
+enum feed_step {
+    FEED_ITEM,  /* *v is the next item */
+    FEED_END,   /* there are no more */
+    FEED_ERROR, /* *v is an error */
+    FEED_WAIT,  /* the task was suspended: on_event() goes on */
+};
+
+struct feed {
+    char tag; /* in rows */
+    enum feed_step (*next)(struct task *t, struct for_act *a, struct value **v);
+    /* What it waited for has come, or the task was cancelled (then *error, given away or kept). */
+    enum feed_step (*on_event)(struct task *t, struct for_act *a, struct value *error,
+                               struct value **v);
+    void (*cancel)(struct task *t, struct for_act *a); /* NULL: nothing to do */
+    void (*save)(const struct task *t, const struct for_act *a, struct buf *out);
+    bool (*load)(struct task *t, struct for_act *a, struct job_loader *l, struct reader *r);
+    void (*release)(struct task *t, struct for_act *a);
+    void (*awaits)(const struct task *t, const struct for_act *a, struct buf *out);
+};
+
+/* Each sets a->feed and its state; false: *error. */
+bool feed_list_begin(struct for_act *a, const struct task *t, const struct source *s,
+                     struct value **error);
+bool feed_completed_begin(struct for_act *a, struct task *t, const struct source *s,
+                          struct value **error);
+bool feed_ticker_begin(struct for_act *a, const struct task *t, const struct source *s,
+                       struct value **error);
+
+extern const struct feed feed_list, feed_completed, feed_ticker;
+
+#endif
