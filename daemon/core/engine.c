@@ -86,12 +86,17 @@ static void on_printed(void *arg, uint64_t id, uint64_t seq, const char *text, s
         add_output(e, job, 0, text, len);
 }
 
+void engine_diagnose(struct engine *e, struct live *job, const char *text)
+{
+    add_output(e, job, 1, text, strlen(text));
+}
+
 static void on_diagnostic(void *arg, uint64_t id, const char *text)
 {
     struct engine *e = arg;
     struct live *job = engine_job(e, id);
     if (job)
-        add_output(e, job, 1, text, strlen(text));
+        engine_diagnose(e, job, text);
 }
 
 static void on_task_changed(void *arg, uint64_t id, uint32_t task, enum task_state state)

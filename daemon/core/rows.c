@@ -5,6 +5,8 @@
 #include "daemon/core/state.h"
 #include "proto/mem.h"
 
+enum { ROW_MAX_BYTES = 256 * 1024 * 1024 }; /* of a task's frame, or of a job's own state */
+
 void job_mark_dirty(struct engine *e, struct live *job)
 {
     job->dirty = true;
@@ -119,9 +121,36 @@ static void end_job(struct batch *b, const struct live *job)
     batch_text(b, job->value.len ? job->value.data : NULL, job->value.len);
 }
 
+/* Whether so many bytes can be kept. A job that has more is cancelled, and would be lost if the
+ * daemon ended before that is done. */
+static bool fits(struct engine *e, uint64_t id, size_t bytes)
+{
+    struct live *job = engine_job(e, id);
+    if (bytes <= ROW_MAX_BYTES)
+        return true;
+    if (job && !job->oversize_bytes) {
+        job->oversize_bytes = bytes;
+        job_mark_dirty(e, job);
+    }
+    return false;
+}
+
+static void cancel_oversize(struct engine *e, struct live *job)
+{
+    char text[200];
+    snprintf(
+        text, sizeof text,
+        "cancelled: the variables of a task, or what queues hold, take %zu bytes; %d can be kept",
+        job->oversize_bytes, ROW_MAX_BYTES);
+    if (!job->ended && runtime_cancel(e->runtime, job->id))
+        engine_diagnose(e, job, text);
+    job->oversize_bytes = SIZE_MAX;
+}
+
 static void on_task(void *arg, const struct task_row *row)
 {
-    struct batch *b = &((struct engine *)arg)->open;
+    struct engine *e = arg;
+    struct batch *b = &e->open;
     batch_add(b, row->fresh ? ST_TASK_ADD : ST_TASK_FRAME);
     batch_int(b, (int64_t)row->job);
     batch_int(b, row->id);
@@ -130,7 +159,8 @@ static void on_task(void *arg, const struct task_row *row)
         batch_str(b, row->name);
         batch_int(b, row->created_us);
     }
-    batch_blob(b, row->frame_len ? row->frame : NULL, row->frame_len);
+    bool keeps = row->frame_len && fits(e, row->job, row->frame_len);
+    batch_blob(b, keeps ? row->frame : NULL, row->frame_len);
 }
 
 static void on_task_end(void *arg, const struct task_end_row *row)
@@ -153,7 +183,10 @@ static void on_job(void *arg, uint64_t id, const char *state, size_t len)
     if (!job || job->ended)
         return;
     buf_clear(&job->runtime);
-    buf_add(&job->runtime, state, len);
+    if (fits(e, id, len))
+        buf_add(&job->runtime, state, len);
+    else
+        buf_addstr(&job->runtime, "?"); /* no state to go on from */
     job_mark_dirty(e, job);
 }
 
@@ -171,6 +204,8 @@ void rows_collect(struct engine *e)
     while (e->dirty_jobs) {
         struct live *job = e->dirty_jobs;
         job_refresh_state(e, job);
+        if (job->oversize_bytes && job->oversize_bytes != SIZE_MAX)
+            cancel_oversize(e, job);
         e->dirty_jobs = job->next_dirty;
         job->on_dirty_list = job->dirty = false;
         if (job->fresh)

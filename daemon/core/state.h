@@ -43,6 +43,7 @@ struct live {
     struct live *next_dirty;
     struct buf runtime; /* the runtime's part; len 0: unchanged */
     struct buf value, error;
+    size_t oversize_bytes; /* ≠ 0: its state cannot be kept; SIZE_MAX: that was dealt with */
 };
 
 enum attempt_state {
@@ -112,6 +113,9 @@ int64_t engine_now_us(const struct engine *e); /* the runtime's time */
 struct live *engine_job(struct engine *e, uint64_t id);
 void engine_emit(struct engine *e, enum event_type type, const struct live *job, uint32_t task,
                  int state, uint64_t n, const char *text, size_t len);
+
+/* A line of diagnostics of a job. */
+void engine_diagnose(struct engine *e, struct live *job, const char *text);
 
 /* rows.c: jobs as rows */
 void job_mark_dirty(struct engine *e, struct live *job);

@@ -186,6 +186,16 @@ def test_a_long_log_is_read_in_pieces():
         check(pings > 3, "%d answers to others" % pings)
 
 
+def test_a_task_with_too_much_is_cancelled():
+    """Once 280 MiB in a row of the database, which takes 256."""
+    with daemon.client() as c:
+        job = c.run([{"set": {"a": "x" * (7 * MIB)}},
+                     *({"set": {"v%d" % i: ["${a}", i]}} for i in range(40)), {"sleep": 1000}])
+        equal(job["state"], "cancelled")
+        check("bytes" in job["diagnostics"][0], job["diagnostics"])
+        equal(c.run([])["state"], "succeeded")
+
+
 if __name__ == "__main__":
     with daemon:
         run_tests(globals(), sys.argv[1:])
