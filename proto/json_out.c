@@ -121,7 +121,8 @@ void jout_string(struct json_out *o, const char *s, size_t len)
 {
     separate(o);
     buf_addch(o->out, '"');
-    put_escaped(o->out, s, len);
+    if (len > 0) /* an empty buffer is NULL */
+        put_escaped(o->out, s, len);
     buf_addch(o->out, '"');
 }
 
