@@ -18,9 +18,13 @@
 
 #define STOP_PATIENCE_MS 30000
 
+/* The result of a method; NULL with the connection closed and *err. */
 static json_t *ask(struct cli *c, const char *method, struct conn *conn, struct err *err)
 {
-    return conn_open(conn, c, err) ? conn_call(conn, method, NULL, err) : NULL;
+    json_t *result = conn_open(conn, c, err) ? conn_call(conn, method, NULL, err) : NULL;
+    if (result == NULL)
+        conn_close(conn);
+    return result;
 }
 
 static int daemon_start(struct cli *c, const struct options *o, int argc, char **argv)

@@ -18,6 +18,7 @@
 
 #define PATIENCE_S  120
 #define PIECE_BYTES 262144
+#define NO_ITEM     SIZE_MAX
 #define FAILED_MAX  10 /* failed items that are named at the end */
 
 struct map {
@@ -28,6 +29,9 @@ struct map {
     json_int_t job;
     bool *ended, *shown; /* of each item */
     size_t next;         /* -k: the item whose output comes next */
+    size_t item;         /* whose output is being shown: which stream, from where */
+    int stream;
+    json_t *offset;
     uint64_t wait_id;
     struct leave leave;
     struct map_bar bar;
@@ -66,20 +70,19 @@ static json_t *document(struct map *m, struct err *err)
     return doc;
 }
 
-/* One stream of an item's command, whole. */
-static bool copy_stream(struct map *m, size_t item, const char *stream, int fd, struct buf *keep,
+/* The rest of one stream of the item that is shown, from m->offset on. */
+static bool copy_stream(struct map *m, const char *stream, int fd, struct buf *keep,
                         struct err *err)
 {
-    json_t *offset = json_integer(0);
-
     for (bool more = true; more;) {
         json_t *params =
-            json_pack("{s:I, s:I, s:s, s:o, s:i}", "id", m->job, "task", (json_int_t)item + 2,
-                      "stream", stream, "offset", offset, "limit", PIECE_BYTES);
+            json_pack("{s:I, s:I, s:s, s:O, s:i}", "id", m->job, "task", (json_int_t)m->item + 2,
+                      "stream", stream, "offset", m->offset, "limit", PIECE_BYTES);
         json_t *r = conn_call(&m->conn, "log.read", params, err);
         if (r == NULL)
             return false;
         const json_t *data = json_object_get(r, "data");
+        json_t *next = json_object_get(r, "next");
         struct buf bytes = {0};
         if (json_is_string(data))
             word_decode(json_string_value(data), json_string_length(data), get_text(r, "encoding"),
@@ -91,24 +94,30 @@ static bool copy_stream(struct map *m, size_t item, const char *stream, int fd, 
         } else if (keep != NULL) {
             buf_add(keep, bytes.data, bytes.len);
         }
-        more = bytes.len > 0 && !json_is_true(json_object_get(r, "eof"));
-        offset = json_incref(json_object_get(r, "next"));
+        more = bytes.len > 0 && next != NULL && !json_is_true(json_object_get(r, "eof"));
+        if (more) {
+            json_decref(m->offset);
+            m->offset = json_incref(next);
+        }
         buf_release(&bytes);
         json_decref(r);
     }
-    json_decref(offset);
+    json_decref(m->offset);
+    m->offset = json_integer(0);
     return true;
 }
 
-static bool show_json(struct map *m, size_t item, struct err *err)
+static bool show_json(struct map *m, struct err *err)
 {
     struct buf out = {0}, errors = {0};
-    cleanup_free char *name = map_words_name(&m->words, item);
-    bool ok = copy_stream(m, item, "stdout", -1, &out, err) &&
-              copy_stream(m, item, "stderr", -1, &errors, err);
+    cleanup_free char *name = map_words_name(&m->words, m->item);
+
+    json_decref(m->offset); /* from the start: nothing was printed yet */
+    m->offset = json_integer(0);
+    bool ok = copy_stream(m, "stdout", -1, &out, err) && copy_stream(m, "stderr", -1, &errors, err);
     if (ok) {
         json_t *line =
-            json_pack("{s:I, s:o, s:o, s:o}", "item", (json_int_t)item + 1, "value",
+            json_pack("{s:I, s:o, s:o, s:o}", "item", (json_int_t)m->item + 1, "value",
                       word_plain(name, strlen(name)), "stdout", word_plain(out.data, out.len),
                       "stderr", word_plain(errors.data, errors.len));
         view_json(m->cli, line);
@@ -119,16 +128,42 @@ static bool show_json(struct map *m, size_t item, struct err *err)
     return ok;
 }
 
+/* Shows an item's output; when that breaks off, a second call for it goes on where it was. */
 static bool show_item(struct map *m, size_t item, struct err *err)
 {
+    if (m->item != item) {
+        m->item = item;
+        m->stream = 0;
+        json_decref(m->offset);
+        m->offset = json_integer(0);
+    }
+    if (m->cli->json && !show_json(m, err))
+        return false;
+    for (; !m->cli->json && m->stream < 2; m->stream++) {
+        if (!copy_stream(m, m->stream == 0 ? "stdout" : "stderr",
+                         m->stream == 0 ? STDOUT_FILENO : STDERR_FILENO, NULL, err))
+            return false;
+    }
+    m->item = NO_ITEM;
     m->shown[item] = true;
-    if (m->cli->json)
-        return show_json(m, item, err);
-    return copy_stream(m, item, "stdout", STDOUT_FILENO, NULL, err) &&
-           copy_stream(m, item, "stderr", STDERR_FILENO, NULL, err);
+    return true;
 }
 
-/* Shows what may be shown now that an item has ended. */
+/* Shows what has ended and was not shown, the item first that broke off. */
+static bool show_ended(struct map *m, struct err *err)
+{
+    bool ok = m->item == NO_ITEM || show_item(m, m->item, err);
+    if (m->options->keep_order) {
+        for (; ok && m->next < m->words.n && m->ended[m->next]; m->next++)
+            ok = m->shown[m->next] || show_item(m, m->next, err);
+        return ok;
+    }
+    for (size_t i = 0; ok && i < m->words.n; i++)
+        ok = !m->ended[i] || m->shown[i] || show_item(m, i, err);
+    return ok;
+}
+
+/* An item has ended: it may be shown now, and with -k those that waited for it. */
 static bool item_ended(struct map *m, size_t item, bool failed, struct err *err)
 {
     if (item >= m->words.n || m->ended[item])
@@ -136,13 +171,8 @@ static bool item_ended(struct map *m, size_t item, bool failed, struct err *err)
     m->ended[item] = true;
     m->bar.done++;
     m->bar.failed += failed;
-    bool ok = true;
-    if (!m->options->keep_order)
-        ok = m->shown[item] || show_item(m, item, err);
-    for (; ok && m->next < m->words.n && m->ended[m->next]; m->next++)
-        ok = m->shown[m->next] || show_item(m, m->next, err);
     map_bar_draw(&m->bar, false);
-    return ok;
+    return m->options->keep_order ? show_ended(m, err) : show_item(m, item, err);
 }
 
 /* A task's end, as an event tells it. The items' tasks come one after the other behind main's, 1.
@@ -203,7 +233,7 @@ static bool come_back(struct map *m, struct err *err)
     do {
         if (!conn_reopen(&m->conn, PATIENCE_S, err))
             return false;
-        if (subscribe(m, err) && catch_up(m, err)) {
+        if (subscribe(m, err) && show_ended(m, err) && catch_up(m, err)) {
             await_end(m);
             return true;
         }
@@ -268,22 +298,33 @@ static void say_failed(struct map *m, size_t item, const json_t *error)
     buf_release(&line);
 }
 
-/* What was not shown yet, then how it went: the highest status of the items. */
+/* Everything about the job, after what was not shown yet: those items too that no event told of.
+ * NULL: *err. */
+static json_t *get_end(struct map *m, struct err *err)
+{
+    for (;;) {
+        json_t *job = conn_call(&m->conn, "job.get", json_pack("{s:I}", "id", m->job), err);
+        const json_t *value = json_object_get(job, "value");
+        bool ok = job != NULL;
+        for (size_t i = 0; ok && i < m->words.n; i++)
+            ok = item_ended(m, i, json_object_get(json_array_get(value, i), "error") != NULL, err);
+        if (ok)
+            return job;
+        json_decref(job);
+        if (!conn_is_gone(err) || !come_back(m, err))
+            return NULL;
+    }
+}
+
+/* How it went: the highest status of the items. */
 static int finish(struct map *m, struct err *err)
 {
-    json_t *job = conn_call(&m->conn, "job.get", json_pack("{s:I}", "id", m->job), err);
+    json_t *job = get_end(m, err);
     if (job == NULL)
         return cli_fail(m->cli, err);
     const json_t *value = json_object_get(job, "value"), *error;
     int highest = outcome_status(job);
     size_t failed = 0;
-    for (size_t i = 0; i < m->words.n; i++) {
-        error = json_object_get(json_array_get(value, i), "error");
-        if (!item_ended(m, i, error != NULL, err)) {
-            json_decref(job);
-            return cli_fail(m->cli, err);
-        }
-    }
     map_bar_clear(&m->bar);
     for (size_t i = 0; i < json_array_size(value) && i < m->words.n; i++) {
         error = json_object_get(json_array_get(value, i), "error");
@@ -333,7 +374,7 @@ static int run_map(struct map *m, json_t *doc)
 
 static int run(struct cli *c, const struct options *o, int argc, char **argv)
 {
-    struct map m = {.cli = c, .options = o, .conn = {.fd = -1}};
+    struct map m = {.cli = c, .options = o, .conn = {.fd = -1}, .item = NO_ITEM};
     struct err err = {0};
     int status = EXIT_OK;
 
@@ -350,6 +391,7 @@ static int run(struct cli *c, const struct options *o, int argc, char **argv)
         status = run_map(&m, doc);
         conn_close(&m.conn);
     }
+    json_decref(m.offset);
     free(m.ended);
     free(m.shown);
     map_words_release(&m.words);
