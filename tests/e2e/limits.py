@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # test-timeout: 300
-# test-sanitized: yes
 """What a peer sends may not grow, block or end the daemon: uncommitted work, environments, large commands,
 names, logs."""
 import contextlib

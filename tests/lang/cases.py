@@ -32,7 +32,8 @@ def fits(pattern, value):
 def run(path, mode):
     try:
         done = subprocess.run([PROGRAM, "--diagnostics", *mode, path], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=60 * int(os.environ.get("TEST_FACTOR", "1")))
     except subprocess.TimeoutExpired as e:
         return (e.output or b"")[:MAX_OUTPUT].decode("utf-8", "replace") + "timeout\n", 1
     return done.stdout[:MAX_OUTPUT].decode("utf-8", "replace"), done.returncode
