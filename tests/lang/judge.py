@@ -20,7 +20,7 @@ import values
 from values import Handle, error_value
 
 NORMAL, RETURN, BREAK, CONTINUE = range(4)
-KILL_US = 250000  # a command ends so long after its signal
+KILL_US = 230000  # a command ends so long after its signal
 STUCK_MAX = 3
 MODIFIERS = ("as", "name", "timeout", "retry")
 sys.setrecursionlimit(20000)
