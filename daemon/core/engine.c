@@ -128,6 +128,7 @@ static void on_job_ended(void *arg, uint64_t id, enum job_end how, struct value 
         value_write(&job->value, value, JSON_STYLE_COMPACT);
     if (error)
         value_write(&job->error, error, JSON_STYLE_COMPACT);
+    job->exit = exit_of_job(states[how], error);
     job_set_state(e, job, states[how]);
 }
 

@@ -160,6 +160,8 @@ static void give_up(struct engine *e, uint64_t id, const char *why)
     batch_null(&e->open);
     batch_int(&e->open, clock_real_us());
     batch_text(&e->open, json.data, json.len);
+    batch_null(&e->open);
+    batch_int(&e->open, exit_of_job(JOB_STATE_LOST, NULL));
     buf_release(&json);
 }
 

@@ -119,6 +119,7 @@ static void end_job(struct batch *b, const struct live *job)
     batch_int(b, job->finished_us);
     batch_text(b, job->error.len ? job->error.data : NULL, job->error.len);
     batch_text(b, job->value.len ? job->value.data : NULL, job->value.len);
+    batch_int(b, job->exit);
 }
 
 /* Whether so many bytes can be kept. A job that has more is cancelled, and would be lost if the

@@ -43,6 +43,7 @@ struct live {
     struct live *next_dirty;
     struct buf runtime; /* the runtime's part; len 0: unchanged */
     struct buf value, error;
+    int exit;              /* once it has ended */
     size_t oversize_bytes; /* ≠ 0: its state cannot be kept; SIZE_MAX: that was dealt with */
 };
 
@@ -126,6 +127,9 @@ void job_refresh_state(struct engine *e, struct live *job);
 /* Adds what changed to e->open. */
 void rows_collect(struct engine *e);
 void live_free(struct live *job);
+
+/* exit.c: error: what it failed with, or NULL */
+int exit_of_job(enum job_state state, const struct value *error);
 
 /* shared.c */
 void sha256(const void *p, size_t len, unsigned char out[SHA_BYTES]);

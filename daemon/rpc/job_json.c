@@ -2,89 +2,24 @@
 
 #include <string.h>
 
-#include <jansson.h>
-
 #include "daemon/rpc/users.h"
 #include "proto/exec.h"
 #include "proto/mem.h"
 #include "proto/state.h"
 
-/* Of an error's message where it is shortened. */
-#define MAX_MESSAGE_BYTES 1000
-
-/* The exit status that stands for an error (cli.md): the highest of a group's. */
-static int64_t exit_of_error(const json_t *error)
-{
-    const char *type = json_string_value(json_object_get(error, "type"));
-    const json_t *data = json_object_get(error, "data");
-    const json_t *group = json_object_get(error, "exceptions");
-    int64_t exit = 1;
-    if (!type)
-        return 1;
-    if (strcmp(type, "CommandError") == 0) {
-        int64_t status = json_integer_value(json_object_get(data, "exit"));
-        int64_t signal = json_integer_value(json_object_get(data, "signal"));
-        return signal > 0 ? 128 + signal : status > 0 ? status : 1;
-    }
-    if (strcmp(type, "TimeoutError") == 0)
-        return 124;
-    if (strcmp(type, "LostError") == 0)
-        return 125;
-    for (size_t i = 0; i < json_array_size(group); i++) {
-        int64_t one = exit_of_error(json_array_get(group, i));
-        exit = one > exit ? one : exit;
-    }
-    return exit;
-}
-
-static int64_t exit_of_job(enum job_state state, const json_t *error)
-{
-    switch (state) {
-    case JOB_STATE_SUCCEEDED:
-        return 0;
-    case JOB_STATE_CANCELLED:
-        return 130;
-    case JOB_STATE_LOST:
-        return 125;
-    default:
-        return exit_of_error(error);
-    }
-}
-
-static void write_short_error(const json_t *error, struct json_out *o)
-{
-    const json_t *message = json_object_get(error, "message");
-    size_t len = json_string_length(message);
-    jout_begin_object(o);
-    jout_key(o, "type");
-    jout_text(o, json_string_value(json_object_get(error, "type")));
-    jout_key(o, "message");
-    if (len > MAX_MESSAGE_BYTES)
-        len = utf8_length(json_string_value(message), MAX_MESSAGE_BYTES);
-    if (message)
-        jout_string(o, json_string_value(message), len);
-    else
-        jout_null(o);
-    jout_end_object(o);
-}
-
 static void write_end(const struct rows *r, size_t row, enum job_state state,
                       const char *whole_error, struct json_out *o)
 {
-    const char *text = cell_str(r, row, JOB_ERROR);
-    json_t *error = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
+    const char *error = whole_error ? whole_error : cell_str(r, row, JOB_ERROR);
     if (!job_state_is_live(state)) {
         jout_key(o, "exit");
-        jout_int(o, exit_of_job(state, error));
+        jout_int(o, cell_int(r, row, JOB_EXIT));
     }
     jout_key(o, "error");
-    if (!text)
-        jout_null(o);
-    else if (whole_error)
-        jout_raw(o, whole_error, strlen(whole_error));
+    if (error)
+        jout_raw(o, error, strlen(error));
     else
-        write_short_error(error, o);
-    json_decref(error);
+        jout_null(o);
 }
 
 bool job_row_is_live(const struct rows *r, size_t row)

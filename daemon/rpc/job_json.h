@@ -22,11 +22,12 @@ enum job_column {
     JOB_CREATED,
     JOB_STARTED,
     JOB_FINISHED,
+    JOB_EXIT,
     JOB_ERROR
 };
 
 /* The members of a job that every reply shows, without braces; with the error as this JSON text, or
- * (NULL) shortened to its type and message. */
+ * (NULL) as its type and message. */
 void job_write(const struct rows *r, size_t row, const char *whole_error, struct json_out *o);
 /* A list of jobs, one from the first row of each set; an empty set is left out. */
 void jobs_write(const struct rows *sets, size_t n, struct json_out *o);

@@ -603,6 +603,15 @@ def test_a_big_error_is_shortened_where_many_are_shown():
             equal((short["error"]["type"], len(short["error"]["message"])), ("Big", 1000))
 
 
+def test_the_exit_status_is_that_of_the_whole_error():
+    big = {"type": "CommandError", "message": "x" * 2000000, "data": {"exit": 7}}
+    with daemon.client() as c:
+        job = c.run([{"task_group": [{"raise": big}, {"sleep": 1000}]}])["id"]
+        for shown in (c.call("job.get", id=job), c.call("job.wait", ids=[job])["jobs"][0],
+                      c.call("job.list")["jobs"][0]):
+            equal((shown["id"], shown["exit"]), (job, 7))
+
+
 def test_listing_what_lives():
     with daemon.client() as c:
         job = c.submit(SLEEPER)
