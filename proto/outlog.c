@@ -59,7 +59,7 @@ size_t outlog_extract(const void *data, size_t len, unsigned mask, struct buf *o
     size_t at = 0;
     ssize_t n;
 
-    while ((n = outlog_next(p + at, len - at, &c)) > 0) {
+    while (at < len && (n = outlog_next(p + at, len - at, &c)) > 0) {
         if (c.stream == OUTLOG_LOST && lost) {
             struct reader r = READER(c.data, c.len);
             *lost += get_u64(&r);

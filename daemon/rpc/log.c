@@ -149,6 +149,8 @@ static bool take_attempt(struct request *r, struct log_read *l, const struct row
     bool ended = cell_int(a, row, LOG_ENDED) != 0;
     if (ended && !cell_int(a, row, LOG_IN_FILE)) {
         size_t len = output->type == CELL_BLOB ? output->s.len : 0;
+        if (len == 0)
+            return true;
         size_t from = l->cursor.position < len ? (size_t)l->cursor.position : len;
         l->cursor.position = from + take_chunks(l, output->s.p + from, len - from);
         return l->cursor.position == len;
