@@ -1,7 +1,44 @@
 #include "daemon/task/scope.h"
 
+#include <stdlib.h>
+
 #include "daemon/task/save.h"
 #include "proto/mem.h"
+
+/* From so many variables on they are found by hash: each step of a job may name one. */
+enum { INDEX_FROM = 16 };
+
+/* The place in the index where the atom is, or the free one where it belongs. It is at most half
+ * full. */
+static uint32_t *place(const struct scope *s, uint32_t atom)
+{
+    uint32_t mask = 2 * s->cap - 1;
+    for (uint32_t i = atom * UINT32_C(2654435769);; i++) {
+        uint32_t *at = &s->index[i & mask];
+        if (*at == 0 || s->all[*at - 1].atom == atom)
+            return at;
+    }
+}
+
+static struct variable *find(const struct scope *s, uint32_t atom)
+{
+    if (s->index) {
+        uint32_t at = *place(s, atom);
+        return at ? &s->all[at - 1] : NULL;
+    }
+    for (uint32_t i = 0; i < s->n; i++)
+        if (s->all[i].atom == atom)
+            return &s->all[i];
+    return NULL;
+}
+
+static void index_all(struct scope *s)
+{
+    free(s->index);
+    s->index = xcalloc((size_t)2 * s->cap, sizeof *s->index);
+    for (uint32_t i = 0; i < s->n; i++)
+        *place(s, s->all[i].atom) = i + 1;
+}
 
 struct scope *scope_new(struct job *job, struct scope *parent)
 {
@@ -25,6 +62,7 @@ void scope_clear(struct scope *s)
 {
     uint32_t n = s->n;
     s->n = 0;
+    free(steal(&s->index));
     for (uint32_t i = 0; i < n; i++)
         value_unref(s->all[i].value);
 }
@@ -42,34 +80,43 @@ void scope_unref(struct scope *s)
     }
 }
 
+static void grow(struct scope *s)
+{
+    s->cap *= 2;
+    struct variable *all = xmalloc(s->cap * sizeof *all);
+    for (uint32_t i = 0; i < s->n; i++)
+        all[i] = s->all[i];
+    if (s->all != s->own)
+        free(s->all);
+    s->all = all;
+    free(steal(&s->index));
+}
+
 void scope_set(struct scope *s, uint32_t atom, struct value *v)
 {
-    for (uint32_t i = 0; i < s->n; i++)
-        if (s->all[i].atom == atom) {
-            struct value *old = s->all[i].value;
-            s->all[i].value = v;
-            value_unref(old);
-            return;
-        }
-    if (s->n == s->cap) {
-        uint32_t cap = s->cap * 2;
-        struct variable *all = xmalloc(cap * sizeof *all);
-        for (uint32_t i = 0; i < s->n; i++)
-            all[i] = s->all[i];
-        if (s->all != s->own)
-            free(s->all);
-        s->all = all;
-        s->cap = cap;
+    struct variable *old = find(s, atom);
+    if (old) {
+        struct value *before = old->value;
+        old->value = v;
+        value_unref(before);
+        return;
     }
+    if (s->n == s->cap)
+        grow(s);
     s->all[s->n++] = (struct variable){atom, v};
+    if (s->index)
+        *place(s, atom) = s->n;
+    else if (s->n >= INDEX_FROM)
+        index_all(s);
 }
 
 struct value *scope_get(const struct scope *s, uint32_t atom)
 {
-    for (; s; s = s->parent)
-        for (uint32_t i = 0; i < s->n; i++)
-            if (s->all[i].atom == atom)
-                return s->all[i].value;
+    for (; s; s = s->parent) {
+        const struct variable *found = find(s, atom);
+        if (found)
+            return found->value;
+    }
     return NULL;
 }
 

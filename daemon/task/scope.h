@@ -1,8 +1,8 @@
 #ifndef COROD_TASK_SCOPE_H
 #define COROD_TASK_SCOPE_H
 /*
- * The variables of one coroutine: a small vector. Shared by counting: a branch's scope holds the
- * one it stands in.
+ * The variables of one coroutine: a vector, mostly small. Shared by counting: a branch's scope
+ * holds the one it stands in.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +23,7 @@ struct scope {
     uint32_t n, cap;
     struct scope *parent;
     struct variable *all; /* own, or heap */
+    uint32_t *index;      /* hash table of 2 * cap places in `all`, counted from 1; NULL: few */
     struct variable own[1];
 };
 

@@ -40,6 +40,17 @@ def test_huge_environments():
         check(c.call("job.get", id=job)["state"] in ("succeeded", "failed"))
 
 
+def test_very_many_variables():
+    names = ["v%d" % i for i in range(100000)]
+    with d.client() as c:
+        job = [{"set": {n: 1 for n in names}},
+               {"set": {"sum": {"expr": {"+": [{"var": n} for n in names]}}}},
+               {"return": "${sum}"}]
+        job = served(c.start("job.submit", {"job": job}), c)["id"]
+        served(c.start("job.wait", {"ids": [job]}), c)
+        equal(c.call("job.get", id=job)["value"], len(names))
+
+
 def test_a_command_is_told_its_own_ids():
     with d.client() as c:
         job = [{"run": ["env"], "env": {"CORO_JOB": "999", "CORO_TASK": "999.1"}, "as": "r"},
