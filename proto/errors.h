@@ -9,8 +9,6 @@ enum {
 #undef ERROR
 };
 
-/* "not found"; "internal error" for a code that is none. */
-const char *error_code_name(int code);
 /* The code as it goes over the wire: itself when it is in the table, else ERR_INTERNAL (an errno).
  */
 int error_code_wire(int code);

@@ -28,17 +28,6 @@ void log_set_level(enum log_level level)
     log_least = level;
 }
 
-bool log_level_parse(const char *name, enum log_level *ret)
-{
-    for (int i = LOG_LEVEL_ERROR; i <= LOG_LEVEL_DEBUG; i++) {
-        if (strcmp(name, level_names[i]) == 0) {
-            *ret = (enum log_level)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Copies s to out, control characters as \xNN; returns the length. */
 static size_t put_clean(char *out, size_t room, const char *s)
 {

@@ -19,7 +19,6 @@ enum log_level {
 /* Call once, before threads: the program's name (kept, not copied) and the least level shown. */
 void log_init(const char *program, enum log_level level);
 void log_set_level(enum log_level level);
-bool log_level_parse(const char *name, enum log_level *ret);
 
 /* Thread-safe; one write(2) a line. */
 void log_msg(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -346,8 +346,11 @@ struct store *engine_store(struct engine *e)
     return e->store;
 }
 
-static void fill_live(const struct live *job, struct live_job *ret)
+bool engine_live_job(struct engine *e, uint64_t id, struct live_job *ret)
 {
+    const struct live *job = engine_job(e, id);
+    if (!job || job->ended)
+        return false;
     *ret = (struct live_job){
         .id = job->id,
         .uid = job->uid,
@@ -357,39 +360,7 @@ static void fill_live(const struct live *job, struct live_job *ret)
         .created_us = job->created_us,
         .started_us = job->started_us,
     };
-}
-
-bool engine_live_job(struct engine *e, uint64_t id, struct live_job *ret)
-{
-    const struct live *job = engine_job(e, id);
-    if (!job || job->ended)
-        return false;
-    fill_live(job, ret);
     return true;
-}
-
-static int by_id(const void *a, const void *b)
-{
-    uint64_t x = (*(struct live *const *)a)->id, y = (*(struct live *const *)b)->id;
-    return x < y ? -1 : x > y;
-}
-
-void engine_each_live(struct engine *e, void (*each)(void *arg, const struct live_job *j),
-                      void *arg)
-{
-    cleanup_free struct live **all = xmalloc((e->jobs.n + 1) * sizeof(struct live *));
-    size_t n = 0, at = 0;
-    for (struct map_slot *s; (s = map_next(&e->jobs, &at));) {
-        struct live *job = s->value;
-        if (!job->ended)
-            all[n++] = job;
-    }
-    qsort(all, n, sizeof *all, by_id);
-    for (size_t i = 0; i < n; i++) {
-        struct live_job j;
-        fill_live(all[i], &j);
-        each(arg, &j);
-    }
 }
 
 bool engine_view(struct engine *e, uint64_t id, void (*each)(void *arg, const struct task_view *v),

@@ -96,9 +96,6 @@ struct live_job {
     int64_t created_us, started_us;
 };
 bool engine_live_job(struct engine *e, uint64_t id, struct live_job *ret);
-/* Each live job in ascending order of id. */
-void engine_each_live(struct engine *e, void (*each)(void *arg, const struct live_job *j),
-                      void *arg);
 /* The live task tree; false when the job is not live. */
 bool engine_view(struct engine *e, uint64_t id, void (*each)(void *arg, const struct task_view *v),
                  void *arg);

@@ -24,12 +24,6 @@ void output_begin(struct output *o, int dirfd, uint64_t number, uint64_t cap_byt
                          .tail = -1};
 }
 
-void output_release(struct output *o)
-{
-    o->fd = close_fd(o->fd);
-    buf_release(&o->pending);
-}
-
 ssize_t output_read(struct output *o, int fd, enum outlog_stream stream, int64_t now_us)
 {
     char *p = buf_reserve(&o->pending, OUTLOG_CHUNK_HEADER + OUTLOG_CHUNK_MAX_BYTES);

@@ -29,7 +29,6 @@ struct output {
 
 /* For one command; the buffer of an earlier one is used again. */
 void output_begin(struct output *o, int dirfd, uint64_t number, uint64_t cap_bytes, bool keep_all);
-void output_release(struct output *o);
 
 /* Reads what fd has, once: > 0 bytes, 0 at its end, -1 with errno. */
 ssize_t output_read(struct output *o, int fd, enum outlog_stream stream, int64_t now_us);
