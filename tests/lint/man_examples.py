@@ -78,4 +78,6 @@ with tempfile.TemporaryDirectory() as home:
     finally:
         subprocess.run([coro, "daemon", "stop"], env=env, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
+        # The executor outlives the daemon; it is known by its directory's name.
+        subprocess.run(["pkill", "-TERM", "-f", home])
 report.end()
