@@ -274,6 +274,28 @@ static void earliest(int64_t *at, int64_t due)
         *at = due;
 }
 
+static void count_running(void *arg, struct attempt *a)
+{
+    size_t *n = arg;
+    *n += a->state == ATTEMPT_RUNNING || a->state == ATTEMPT_LOSING;
+}
+
+/* When to end for want of anything to do, 0: not at all. What has ended waits in the journal. */
+static int64_t idle_end_us(struct executor *e, int64_t now_us)
+{
+    size_t running = 0;
+    if (e->options->idle_exit_s <= 0 || e->server.conn.fd >= 0) {
+        e->idle_since_us = 0;
+        return 0;
+    }
+    ledger_each(&e->ledger, count_running, &running);
+    if (running > 0)
+        e->idle_since_us = 0;
+    else if (!e->idle_since_us)
+        e->idle_since_us = now_us;
+    return e->idle_since_us ? e->idle_since_us + e->options->idle_exit_s * INT64_C(1000000) : 0;
+}
+
 static void turn(struct executor *e)
 {
     int64_t now_us = boot_us(), at = pool_retire_idle(&e->pool, now_us);
@@ -282,6 +304,12 @@ static void turn(struct executor *e)
     server_flush(&e->server);
     earliest(&at, e->deferred_at_us);
     earliest(&at, e->verdict.again_at_us);
+    int64_t end_us = idle_end_us(e, now_us);
+    if (end_us && end_us <= now_us) {
+        e->reactor.stop = true;
+        return;
+    }
+    earliest(&at, end_us);
     now_us = boot_us();
     reactor_turn(&e->reactor, !at ? -1 : at > now_us ? at - now_us : 0);
 }

@@ -11,6 +11,7 @@ struct executor_options {
     const char *policy;      /* NULL: commands run as the executor's own user only */
     const char *daemon_user; /* with a policy: who may speak to it */
     const char *cgroup;      /* NULL: none */
+    int idle_exit_s;         /* ends after so long without a daemon and a command; 0: never */
 };
 
 /* Runs until SIGTERM or SIGINT. Monitors live on afterwards. */

@@ -41,6 +41,7 @@ struct executor {
     size_t deferred_bytes;
     int64_t deferred_at_us; /* when to try the first again */
     bool told_deferred;
+    int64_t idle_since_us; /* 0: somebody needs us */
 };
 
 /* executor_start.c: a START's payload. False: it is malformed. */

@@ -19,6 +19,7 @@
     X(POLICY, "policy", "FILE", "as root: run commands as the users this file allows")             \
     X(DAEMON_USER, "daemon-user", "NAME", "with --policy: who corod runs as (default corod)")      \
     X(CGROUP, "cgroup", "DIR", "put commands into sub-cgroups of this delegated cgroup")           \
+    X(IDLE_EXIT, "idle-exit", "SECONDS", "end after so long without a daemon and a command")       \
     X(HOLD, "hold", NULL, "only keep a unit's cgroup alive until SIGTERM")                         \
     X(VERBOSE, "verbose", NULL, "log more")                                                        \
     X(HELP, "help", NULL, "show this and exit")                                                    \
@@ -134,11 +135,19 @@ int main(int argc, char **argv)
         fprintf(stderr, "corod-exec: --socket and --state are required (see --help)\n");
         return 2;
     }
+    char *end = NULL;
+    long idle = v[OPT_IDLE_EXIT] ? strtol(v[OPT_IDLE_EXIT], &end, 10) : 0;
+    if (v[OPT_IDLE_EXIT] && (*end || end == v[OPT_IDLE_EXIT] || idle < 1 || idle > 86400)) {
+        fprintf(stderr, "corod-exec: --idle-exit takes 1 to 86400 seconds, not \"%s\"\n",
+                v[OPT_IDLE_EXIT]);
+        return 2;
+    }
     struct executor_options o = {.socket_path = v[OPT_SOCKET],
                                  .state_dir = v[OPT_STATE],
                                  .policy = v[OPT_POLICY],
                                  .daemon_user = v[OPT_DAEMON_USER] ? v[OPT_DAEMON_USER] : "corod",
-                                 .cgroup = v[OPT_CGROUP]};
+                                 .cgroup = v[OPT_CGROUP],
+                                 .idle_exit_s = (int)idle};
     if (!executor_run(&o, &err)) {
         log_error("%s", err.text);
         return EXIT_FAILURE;

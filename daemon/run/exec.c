@@ -66,15 +66,23 @@ static void go_down(struct exec_client *c, const struct err *why)
         c->events.on_down(c->arg, why);
 }
 
+/* An executor that this daemon started ends so many seconds after it, when no command runs. */
+#define IDLE_EXIT_S "10"
+
 /*
  * Nobody answers: starts the executor in a session of its own, with nothing of ours but stderr.
  * False: it was started before, or cannot be.
  */
 static bool spawn_executor(struct exec_client *c)
 {
-    char *argv[] = {c->spawn,       (char *)(uintptr_t) "--socket",
-                    c->socket_path, (char *)(uintptr_t) "--state",
-                    c->state_dir,   NULL};
+    char *argv[] = {c->spawn,
+                    (char *)(uintptr_t) "--socket",
+                    c->socket_path,
+                    (char *)(uintptr_t) "--state",
+                    c->state_dir,
+                    (char *)(uintptr_t) "--idle-exit",
+                    (char *)(uintptr_t)IDLE_EXIT_S,
+                    NULL};
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attr;
     sigset_t none, all;

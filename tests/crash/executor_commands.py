@@ -695,6 +695,25 @@ def in_a_cgroup(x):
 
 
 @test
+def ending_for_want_of_work(x):
+    x.options += ["--idle-exit", "1"]
+    x.start()
+    c = x.connect()
+    expect("with a daemon it stays", run(c, 1, ["sleep", "1.5"])["status"], 0)
+    c.start(2, ["sh", "-c", f"while [ ! -e {x.root}/go ]; do sleep 0.05; done; echo went"])
+    c.close()
+    began = time.monotonic()
+    while time.monotonic() < began + 1.5:  # with a command it stays
+        expect("alive", x.process.poll(), None)
+        time.sleep(0.1)
+    open(f"{x.root}/go", "w").close()
+    expect("status", x.process.wait(20), 0)
+    c = x.start().connect(2, [2])
+    c.resolve(2)
+    expect("its end", text_of(c.end(2)["output"]), b"went\n")
+
+
+@test
 def holding_a_cgroup(x):
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     sock.bind(f"{x.root}/notify")
