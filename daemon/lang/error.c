@@ -61,12 +61,23 @@ const char *error_message(const struct value *error)
     return member_text(error, "message");
 }
 
+/* Whether it is an Exception: as in Python, a group of others is none either. */
+static bool is_exception(const struct value *error)
+{
+    const struct value *all = error_is_group(error) ? value_find(error, "exceptions") : NULL;
+    for (size_t i = 0, n = all ? value_count(all) : 0; i < n; i++)
+        if (!is_exception(value_item(all, i)))
+            return false;
+    return strcmp(error_type(error), "CancelledError") != 0;
+}
+
 bool error_matches(const struct value *error, const char *type)
 {
     if (strcmp(type, "BaseException") == 0)
         return true;
     const char *actual = error_type(error);
     if (strcmp(type, "Exception") == 0)
-        return strcmp(actual, "CancelledError") != 0;
-    return strcmp(type, actual) == 0;
+        return is_exception(error);
+    return strcmp(type, actual) == 0 &&
+           (strcmp(type, "ExceptionGroup") != 0 || is_exception(error));
 }

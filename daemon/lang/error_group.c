@@ -4,27 +4,33 @@
 #include "daemon/lang/value.h"
 #include "proto/mem.h"
 
-static struct value *make(const char *message, struct value *list)
+/* Takes over the list. */
+static struct value *make(const char *message, struct value *list, struct value *cause)
 {
-    struct value_member m[] = {{value_text("type"), value_text("ExceptionGroup")},
-                               {value_text("message"), value_text(message)},
-                               {value_text("exceptions"), list}};
-    return list ? value_object(m, ARRAY_LEN(m)) : error_new("ExceptionGroup", "%s", message);
+    struct value_member m[4] = {{value_text("type"), value_text("ExceptionGroup")},
+                                {value_text("message"), value_text(message)}};
+    size_t n = 2;
+    if (cause)
+        m[n++] = (struct value_member){value_text("cause"), value_ref(cause)};
+    if (list)
+        m[n++] = (struct value_member){value_text("exceptions"), list};
+    return value_object(m, n);
 }
 
-struct value *error_group(const char *message, struct value *const *errors, size_t n)
+struct value *error_group(const char *message, struct value *const *errors, size_t n,
+                          struct value *cause)
 {
     cleanup_free struct value **items = xmalloc((n + 1) * sizeof(struct value *));
     for (size_t i = 0; i < n; i++)
         items[i] = value_ref(errors[i]);
-    struct value *list = value_list(items, n), *group = list ? make(message, list) : NULL;
+    struct value *list = value_list(items, n), *group = list ? make(message, list, cause) : NULL;
     /* Too large or too deep for one value: without their data, then fewer. */
     for (size_t keep = n; !group; keep /= 2) {
         for (size_t i = 0; i < keep; i++)
             items[i] = error_new(error_type(errors[i]), "%s", error_message(errors[i]));
         list = keep ? value_list(items, keep) : NULL;
         if (list || keep == 0)
-            group = make(message, list);
+            group = make(message, list, NULL);
     }
     return group;
 }

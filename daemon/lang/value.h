@@ -139,11 +139,13 @@ struct value *error_make(const char *type, const char *message, struct value *da
                          struct value *cause);
 const char *error_type(const struct value *error);
 const char *error_message(const struct value *error);
-/* Whether `except: type` takes this error: equal names; "Exception" takes all but CancelledError;
- * "BaseException" all. */
+/* Whether `except: type` takes this error: equal names; "Exception" takes all but CancelledError
+ * and groups with one; "BaseException" all. */
 bool error_matches(const struct value *error, const char *type);
-/* An ExceptionGroup of the errors (borrowed). What is too much for one value is left out of it. */
-struct value *error_group(const char *message, struct value *const *errors, size_t n);
+/* An ExceptionGroup of the errors (borrowed); cause may be NULL. What is too much for one value is
+ * left out of it. */
+struct value *error_group(const char *message, struct value *const *errors, size_t n,
+                          struct value *cause);
 bool error_is_group(const struct value *error);
 /*
  * The part of an error whose leaves are wanted, in the groups that they stand in; NULL: none; the

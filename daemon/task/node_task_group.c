@@ -88,7 +88,7 @@ static struct value *result_of(const struct task *child)
 {
     if (child->outcome == OUTCOME_VALUE)
         return value_ref(child->value);
-    struct value_member m = {value_text("error"), error_new("CancelledError", "%s", "")};
+    struct value_member m = {value_text("error"), value_ref(child->value)};
     struct value *v = value_object(&m, 1);
     return v ? v : value_null();
 }
@@ -118,7 +118,11 @@ static void raise_group(struct task *t, struct task_group_act *a)
         task_uncancel(t);
         task_cancel(t);
     }
-    task_raise(t, error_group("unhandled errors in a TaskGroup", w->errors, w->n_errors));
+    struct value *cause = task_handled(t);
+    if (cause && value_depth(cause) > VALUE_MAX_DEPTH / 2)
+        cause = NULL;
+    task_done(t, DONE_RAISE,
+              error_group("unhandled errors in a TaskGroup", w->errors, w->n_errors, cause));
 }
 
 static void finish(struct task *t, struct task_group_act *a)

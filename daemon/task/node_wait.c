@@ -182,7 +182,7 @@ static void wait_awaits(const struct task *t, const struct act *act, struct buf 
 {
     (void)t;
     const struct watch *w = ((const struct wait_act *)act)->watch;
-    buf_printf(out, "wait for %zu, %u done", w->n, watch_done(w));
+    buf_printf(out, "wait for %zu tasks, %u done", w->n, watch_done(w));
 }
 
 static void wait_check(struct parser *p, struct node *n)

@@ -52,7 +52,7 @@ static struct value *wrap(const struct star_act *a, struct value *part)
 {
     if (!part || error_is_group(a->error))
         return part;
-    struct value *group = error_group("", &part, 1);
+    struct value *group = error_group("", &part, 1, NULL);
     value_unref(part);
     return group;
 }
@@ -79,7 +79,7 @@ static void finish(struct task *t, struct star_act *a)
     else if (a->n == 1)
         task_done(t, DONE_RAISE, value_ref(a->raised[0]));
     else
-        task_done(t, DONE_RAISE, error_group("", a->raised, a->n));
+        task_done(t, DONE_RAISE, error_group("", a->raised, a->n, NULL));
 }
 
 /* Goes to the next handler that has something to do, from act.count on. */

@@ -16,6 +16,7 @@ void tasks_save(struct task *const *all, size_t n, struct buf *out)
     }
 }
 
+/* Tasks that follow each other, at most so many. */
 static bool load_run(struct job_loader *l, struct reader *r, struct task ***all, size_t *n,
                      size_t *cap, uint64_t most)
 {
@@ -52,13 +53,17 @@ void watch_save(const struct watch *w, struct buf *out)
     put_varint(out, w->soon_seq);
     if (w->kind == WATCH_GROUP) /* its children say so themselves */
         return;
-    cleanup_free struct task **all = xmalloc((w->n + 1) * sizeof(struct task *));
-    for (int soon = 0; soon < 2; soon++) {
-        size_t n = 0;
-        for (size_t i = 0; i < w->n; i++)
-            if (w->all[i].soon == (soon == 1))
-                all[n++] = w->all[i].task;
-        tasks_save(all, n, out);
+    put_varint(out, w->n);
+    for (size_t i = 0; i < w->n;) {
+        const struct watched *one = &w->all[i];
+        size_t run = 1;
+        while (i + run < w->n && one[run].task->id == one->task->id + run &&
+               one[run].soon == one->soon)
+            run++;
+        put_varint(out, one->task->id);
+        put_varint(out, run);
+        put_u8(out, one->soon);
+        i += run;
     }
 }
 
@@ -75,20 +80,26 @@ struct watch *load_watch(struct job_loader *l, uint32_t id)
     return watch_ref(w);
 }
 
-static bool load_watched(struct watch *w, struct job_loader *l, struct reader *r, bool soon)
+static bool load_watched(struct watch *w, struct job_loader *l, struct reader *r)
 {
+    uint64_t count = get_varint(r);
     struct task **all = NULL;
-    size_t n = 0;
-    bool ok = tasks_load(l, r, &all, &n);
-    for (size_t i = 0; i < n; i++) {
-        if (soon && !task_is_done(all[i]))
-            ok = load_fail(l, "a callback of a task that is not done");
-        watch_append(w, all[i]);
-        w->all[w->n - 1].soon = soon;
-        task_unref(all[i]);
+    size_t n = 0, cap = 0;
+    bool ok = !r->failed;
+    while (ok && n < count) {
+        size_t before = n;
+        ok = load_run(l, r, &all, &n, &cap, count - n);
+        bool soon = get_u8(r) != 0;
+        for (size_t i = before; i < n; i++) {
+            ok = ok && !r->failed && (!soon || task_is_done(all[i]));
+            watch_append(w, all[i]);
+            w->all[w->n - 1].soon = soon;
+        }
     }
+    for (size_t i = 0; i < n; i++)
+        task_unref(all[i]);
     free(all);
-    return ok;
+    return ok || load_fail(l, "who is watched");
 }
 
 struct watch *watch_load(struct task *owner, enum watch_kind kind, struct job_loader *l,
@@ -116,7 +127,7 @@ struct watch *watch_load(struct task *owner, enum watch_kind kind, struct job_lo
     w->exiting = flags & 4;
     w->taken = (uint32_t)taken;
     w->soon_seq = soon_seq;
-    if (kind != WATCH_GROUP && (!load_watched(w, l, r, false) || !load_watched(w, l, r, true))) {
+    if (kind != WATCH_GROUP && !load_watched(w, l, r)) {
         watch_abandon(w);
         watch_unref(w);
         return NULL;
