@@ -181,6 +181,7 @@ static bool open_sockets(struct corod *c, struct err *err)
 static bool watch_signals(struct corod *c, struct err *err)
 {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* RLIMIT_FSIZE is then an error like a full disk */
     return loop_on_signal(c->loop, SIGTERM, on_stop_signal, c, err) &&
            loop_on_signal(c->loop, SIGINT, on_stop_signal, c, err) &&
            loop_on_signal(c->loop, SIGHUP, on_hangup, c, err);

@@ -202,6 +202,11 @@ static void read_streams(struct engine *e, const struct exec_end *end, struct st
     }
     cap(&s->out, &s->truncated);
     cap(&s->err, &s->truncated);
+    if (end->log_lost) { /* its disk was full: what is left must not pass for all there was */
+        log_warning("attempt %llu: %llu bytes of its output could not be kept",
+                    (unsigned long long)end->number, (unsigned long long)end->log_lost);
+        s->truncated = true;
+    }
     void (*trim)(struct buf *) = s->truncated ? trim_character : trim_newlines;
     trim(&s->out);
     trim(&s->err);

@@ -2,12 +2,15 @@
 # test-timeout: 180
 # test-sanitized: yes
 """What jobs and clients may try: none of it stops, blocks or bloats the daemon."""
+import errno
 import os
+import resource
+import subprocess
 import sys
-import time
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "lib"))
-from corod import Client, Daemon, check, equal, run_tests  # noqa: E402
+from corod import Client, Daemon, check, equal, program, run_tests, wait_until  # noqa: E402
 
 LONGEST_PAUSE_S = 5  # of the daemon, as others see it: sanitized builds and busy machines too
 
@@ -60,6 +63,42 @@ def test_a_command_is_told_its_own_ids():
         equal(told, ["CORO_JOB=%d" % done["id"]])
         told = [line for line in done["value"].split("\n") if line.startswith("CORO_ATTEMPT=")]
         equal(len(told), 1)
+
+
+def limit_files(pids, size):
+    """What they write may not be longer."""
+    for pid in pids:
+        hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
+
+
+def test_output_that_could_not_be_kept_is_missed():
+    with d.client() as c:
+        c.finish(c.submit([{"run": ["true"]}]))  # the executor and a monitor are there
+        others = [pid for pid in d.pids() if pid != d.process.pid]
+        limit_files(others, 128 * 1024)
+        try:
+            job = c.run([{"sh": "yes | head -c 1000000", "as": "r"}, {"return": "${r}"}])
+        finally:
+            limit_files(others, resource.RLIM_INFINITY)
+        check(len(job["value"]["stdout"]) < 1000000)
+        equal(job["value"].get("truncated"), True)
+
+
+def test_a_limit_of_file_sizes_is_like_a_full_disk():
+    with d.client() as c:
+        limit_files([d.process.pid], 4096)
+        job = c.start("job.submit", {"job": [{"print": "kept"}]})
+        with d.client() as other:
+            wait_until(lambda: other.call("system.stats")["storage"] == "failing", "trouble")
+            limit_files([d.process.pid], resource.RLIM_INFINITY)
+        equal(c.finish(c.wait(job)["id"])["state"], "succeeded")
+    with tempfile.TemporaryDirectory() as place:
+        r = subprocess.run([program("corod"), "--user", "--state-dir", place + "/s"], check=False,
+                           stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=60,
+                           preexec_fn=lambda: limit_files([os.getpid()], 4096))
+    equal(r.returncode, 1)
+    check(os.strerror(errno.EFBIG) in r.stderr, r.stderr)
 
 
 if __name__ == "__main__":
