@@ -42,6 +42,9 @@ page = read("man/corod.conf.5")
 for name, rest in re.findall(r'^CONFIG_\w+\("(\w+)", (.*)$', read("daemon/config.def"), re.M):
     default = re.search(r' "([^"]+)", "', rest)
     entry = re.search(r"^\.It Cm %s (.*?)^\.(It|El)" % name, page, re.M | re.S)
+    told = " ".join(entry.group(1).split()) if entry else ""
+    report.check(re.search(r'"([^"]*)"\)$', rest).group(1) in told,
+                 "corod.conf(5) tells something else of %s" % name)
     report.check(entry and (not default or "Default: %s." % default.group(1) in
                             entry.group(1).replace("\n", " ")),
                  "corod.conf(5) does not tell of %s and its default" % name)
