@@ -2,7 +2,7 @@
 # test-timeout: 300
 """Random programs, run by corod's runtime and by Python's asyncio: both must do the same.
 
-  differential.py [--seed N] [--count N] [--features slice|all] [--save NAME] [--forever]
+  differential.py [--seed N] [--count N] [--features F] [--save NAME] [--forever]
 
 corod runs each program four times (see cases.py): as it is, and loaded again from its rows at every
 tick, at every step, and with one step a turn. A program that differs is made smaller as long as it
@@ -278,7 +278,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", default="1")
     parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--features", choices=("slice", "all"), default="slice")
+    parser.add_argument("--features", default="slice",
+                        help="slice, all, or names of generate.MORE with commas between")
     parser.add_argument("--save")
     parser.add_argument("--forever", action="store_true")
     parser.add_argument("--check")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Random programs of the job language, for the comparison with asyncio.
 
-  generate.py [--features slice|all] [--seed N] [COUNT]     prints them, one a line
+  generate.py [--features slice|all|NAME,…] [--seed N] [COUNT]     prints them, one a line
 
 Each ends by itself: loops and recursion are bounded, and time is virtual. Each says a lot, so that
 another order is another output. Times are few, so that many of them tie.
@@ -15,15 +15,14 @@ TYPES = ["A", "B", "ValueError", "CancelledError", "TimeoutError"]
 CATCHES = ["A", "B", "ValueError", "Exception", "BaseException", "CancelledError", "TimeoutError",
            "CommandError", "RuntimeError", ["A", "B"], ["CancelledError", "TimeoutError"]]
 FUNCTIONS = 3
-# Without these verbs it is the slice that came first.
-LATER = ("task_group", "race", "wait", "shield", "queue", "lock", "semaphore", "event", "condition",
-         "barrier", "as_completed", "ticker", "except*")
+# What may come besides the slice that was there first.
+MORE = ("objects", "groups", "race", "wait", "shield", "ticker", "as_completed")
 
 
 class Generator:
     def __init__(self, seed, features="slice"):
         self.random = random.Random(seed)
-        self.all = features == "all"
+        self.more = {"slice": (), "all": MORE}.get(features, features.split(","))
         self.n = 0  # names and lines
         self.size = 0  # how many nodes may still come
 
@@ -56,7 +55,7 @@ class Generator:
             define["f%d" % i] = {"params": ["x", "y"], "defaults": {"y": 7},
                                  "do": self.block(scope, self.random.choice([0, 1, 2]))}
         scope = Scope(function=FUNCTIONS)
-        main = self.objects(scope) if self.all else []
+        main = self.objects(scope) if "objects" in self.more else []
         self.size = self.random.choice([8, 15, 25, 40, 60])
         for _ in range(self.random.choice([2, 3, 4, 6])):
             # An error of main is the end of the job: most are caught.
@@ -112,14 +111,12 @@ class Generator:
             (0.4, lambda: {"do": self.body(scope, depth), "as": self.value(scope)}),
             (1, lambda: self.list_of_tasks(scope, depth)),
         ]
-        if self.all:
-            choices += [
-                (2, lambda: self.task_group(scope, depth)),
-                (1, lambda: self.race(scope, depth)),
-                (1, lambda: self.shield(scope, depth)),
-                (1, lambda: self.held(scope, depth)),
-                (0.6, lambda: self.each(scope, depth)),
-            ]
+        for weight, name, make in ((2, "groups", self.task_group), (1, "race", self.race),
+                                   (1, "shield", self.shield), (1, "objects", self.held),
+                                   (0.4, "ticker", self.ticker), (0.4, "objects", self.drain),
+                                   (0.4, "as_completed", self.as_completed)):
+            if name in self.more:
+                choices.append((weight, lambda make=make: make(scope, depth)))
         return self.pick(*choices)
 
     def value(self, scope):
@@ -154,10 +151,10 @@ class Generator:
             choices.append((1, lambda: {self.random.choice(["break", "continue"]): None}))
         if scope.handling:
             choices.append((1, lambda: {"raise": None}))
-        if self.all:
+        if scope.objects:
             choices += [(4, lambda: self.operation(scope))]
-            if scope.tasks:
-                choices.append((1, lambda: self.wait(scope)))
+        if "wait" in self.more and scope.tasks:
+            choices.append((1, lambda: self.wait(scope)))
         node = self.pick(*choices)
         if "sleep" in node and self.chance(0.05):
             node["timeout"] = self.time()
@@ -396,8 +393,6 @@ class Generator:
         return nodes
 
     def operation(self, scope):
-        if not scope.objects:
-            return {"sleep": self.time()}
         kind, name = self.random.choice(scope.objects)
         it = "${%s}" % name
         if "queue" in kind:
@@ -428,7 +423,7 @@ class Generator:
         locks = [n for k, n in scope.objects
                  if k in ("lock", "semaphore", "bounded_semaphore", "condition")]
         if not locks:
-            return self.task_group(scope, depth)
+            return self.simple(scope)
         return {"with": "${%s}" % self.random.choice(locks), "do": self.body(scope, depth)}
 
     def group_items(self, scope, depth):
@@ -504,20 +499,34 @@ class Generator:
             node["as"] = self.value(scope)
         return node
 
-    def each(self, scope, depth):
+    def each(self, scope, depth, source, count=()):
         inner = scope.inside(loop=True)
         name = self.fresh("i")
         inner.names = inner.names + [name]
-        body = [{"print": "%s ${%s}" % (self.fresh("p"), name)}] + \
-            as_list(self.body(inner, depth))
-        if scope.tasks and self.chance(0.5):
-            return {"for": name, "in": {"as_completed": self.handles(scope)}, "do": body}
+        body = list(count) + [{"print": "%s ${%s}" % (self.fresh("p"), name)}]
+        return {"for": name, "in": source, "do": body + as_list(self.body(inner, depth))}
+
+    def counted(self, scope, depth, source):
+        """A loop that might go on for ever: its turns are counted."""
+        turns = self.fresh("n")
+        count = [{"set": {turns: {"expr": {"+": [{"var": turns}, 1]}}}},
+                 {"if": {">": [{"var": turns}, 3]}, "then": {"break": None}}]
+        return {"do": [{"set": {turns: 0}}, self.each(scope, depth, source, count)]}
+
+    def as_completed(self, scope, depth):
+        if not scope.tasks:
+            return self.simple(scope)
+        return self.each(scope, depth, {"as_completed": self.handles(scope)})
+
+    def ticker(self, scope, depth):
+        return self.counted(scope, depth, {"ticker": self.random.choice([0.1, 0.2])})
+
+    def drain(self, scope, depth):
+        """What a turn takes out of the queue it may put back."""
         queues = [n for k, n in scope.objects if "queue" in k]
-        if queues and self.chance(0.5):
-            return {"for": name, "in": "${%s}" % self.random.choice(queues), "do": body,
-                    }
-        stop = {"if": {">": [{"var": name}, 2]}, "then": {"break": None}}
-        return {"for": name, "in": {"ticker": self.random.choice([0.1, 0.2])}, "do": [stop] + body}
+        if not queues:
+            return self.simple(scope)
+        return self.counted(scope, depth, "${%s}" % self.random.choice(queues))
 
 
 class Scope:
@@ -556,17 +565,17 @@ def generate(seed, features="slice"):
 
 def main():
     args = sys.argv[1:]
-    features, seed, count = "slice", 1, 1
+    features, seed, count = "slice", "1", 1
     while args:
         arg = args.pop(0)
         if arg == "--features":
             features = args.pop(0)
         elif arg == "--seed":
-            seed = int(args.pop(0))
+            seed = args.pop(0)
         else:
             count = int(arg)
     for i in range(count):
-        print(json.dumps(generate("%d/%d" % (seed, i), features)))
+        print(json.dumps(generate("%s/%d" % (seed, i), features)))
 
 
 if __name__ == "__main__":
