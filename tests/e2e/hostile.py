@@ -2,7 +2,6 @@
 # test-timeout: 180
 # test-sanitized: yes
 """What jobs and clients may try: none of it stops, blocks or bloats the daemon."""
-import errno
 import os
 import resource
 import subprocess
@@ -98,7 +97,7 @@ def test_a_limit_of_file_sizes_is_like_a_full_disk():
                            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=60,
                            preexec_fn=lambda: limit_files([os.getpid()], 4096))
     equal(r.returncode, 1)
-    check(os.strerror(errno.EFBIG) in r.stderr, r.stderr)
+    check("cannot open the database" in r.stderr, r.stderr)
 
 
 if __name__ == "__main__":
