@@ -144,6 +144,7 @@ struct loading {
     uint64_t *ids; /* of the jobs that have their structs */
     size_t n, cap;
     struct job_loader *loader;
+    bool refused; /* a row was damaged */
     uint64_t job;
 };
 
@@ -221,7 +222,8 @@ static bool on_task_row(void *arg, size_t set, const struct rows *row, struct er
         t.frame = frame->s.p;
         t.frame_len = frame->s.len;
     }
-    return runtime_load_task(l->loader, &t, err);
+    l->refused = !runtime_load_task(l->loader, &t, err);
+    return !l->refused;
 }
 
 static bool on_end_row(void *arg, size_t set, const struct rows *row, struct err *err)
@@ -240,39 +242,44 @@ static bool on_end_row(void *arg, size_t set, const struct rows *row, struct err
         t.result = result->s.p;
         t.result_len = result->s.len;
     }
-    return runtime_load_end(l->loader, &t, err);
+    l->refused = !runtime_load_end(l->loader, &t, err);
+    return !l->refused;
 }
 
+/* False: the store cannot be read. A job whose rows are damaged is given up. */
 static bool load_job(struct loading *l, struct live *job, struct err *err)
 {
+    struct engine *e = l->e;
     int64_t id = (int64_t)job->id;
+    struct err why, late;
     l->job = job->id;
-    l->loader = runtime_load_begin(l->e->runtime, job->id, job->program->program, job->runtime.data,
+    l->refused = false;
+    l->loader = runtime_load_begin(e->runtime, job->id, job->program->program, job->runtime.data,
                                    job->runtime.len);
-    bool ok = scan(l->e, ST_JOB_TASKS, &id, on_task_row, l, err) &&
-              scan(l->e, ST_JOB_ENDS, &id, on_end_row, l, err);
-    struct err late;
-    bool finished = runtime_load_finish(l->loader, ok ? err : &late);
-    return ok && finished;
+    bool ok = scan(e, ST_JOB_TASKS, &id, on_task_row, l, &why) &&
+              scan(e, ST_JOB_ENDS, &id, on_end_row, l, &why);
+    bool finished = runtime_load_finish(l->loader, ok ? &why : &late);
+    buf_clear(&job->runtime);
+    if (ok && finished)
+        return true;
+    if (!ok && !l->refused) {
+        *err = why;
+        return false;
+    }
+    give_up(e, job->id, why.text);
+    map_remove(&e->jobs, job->id);
+    live_free(job);
+    return true;
 }
 
 static bool load_jobs(struct engine *e, struct err *err)
 {
     struct loading l = {.e = e};
     bool ok = scan(e, ST_LIVE_JOBS, NULL, on_live_job, &l, err);
-    for (size_t i = 0; ok && i < l.n; i++) {
-        struct live *job = engine_job(e, l.ids[i]);
-        struct err why;
-        if (!load_job(&l, job, &why)) {
-            give_up(e, job->id, why.text);
-            map_remove(&e->jobs, job->id);
-            live_free(job);
-        } else {
-            buf_clear(&job->runtime);
-        }
-    }
+    for (size_t i = 0; ok && i < l.n; i++)
+        ok = load_job(&l, engine_job(e, l.ids[i]), err);
     if (ok && l.n)
-        log_info("took up %zu job%s", l.n, l.n == 1 ? "" : "s");
+        log_info("took up %zu job%s", e->jobs.n, e->jobs.n == 1 ? "" : "s");
     free(l.ids);
     return ok;
 }

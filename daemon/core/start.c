@@ -148,21 +148,19 @@ static bool build_argv(const struct leaf *leaf, struct strings *argv, struct err
     return true;
 }
 
-/* A relative directory is the job's. */
+char *path_in(const char *dir, const char *path)
+{
+    if (path && *path != '/')
+        return xasprintf("%s/%s", dir ? dir : "", path);
+    return path ? xstrdup(path) : dir ? xstrdup(dir) : NULL;
+}
+
 static bool build_cwd(const struct live *job, const struct leaf *leaf, char **ret, struct err *err)
 {
-    char *cwd = NULL;
-    if (leaf->spec.cwd) {
-        cwd = c_string(leaf->spec.cwd, "cwd", err);
-        if (!cwd)
-            return false;
-    }
-    if (cwd && cwd[0] != '/' && job->cwd) {
-        char *whole = xasprintf("%s/%s", job->cwd, cwd);
-        free(cwd);
-        cwd = whole;
-    }
-    *ret = cwd ? cwd : job->cwd ? xstrdup(job->cwd) : NULL;
+    cleanup_free char *own = leaf->spec.cwd ? c_string(leaf->spec.cwd, "cwd", err) : NULL;
+    if (leaf->spec.cwd && !own)
+        return false;
+    *ret = path_in(job->cwd, own);
     return true;
 }
 

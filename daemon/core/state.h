@@ -156,6 +156,10 @@ void attempts_free(struct engine *e);
 /* Sends it; false with err when it cannot be built (bad bytes, too large). */
 bool attempt_send(struct engine *e, const struct attempt *a, struct err *err);
 
+/* The path seen from dir (NULL: /) unless it is absolute; dir's when path is NULL. To free(); NULL
+ * when both are. */
+char *path_in(const char *dir, const char *path);
+
 /* submit.c: a submission that will not be answered any more */
 void submission_drop(void *submit);
 

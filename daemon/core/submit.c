@@ -103,7 +103,7 @@ static void accept(struct submit *s)
     uuid7(job->uuid, job->created_us);
     job->key = s->key ? xstrdup(s->key) : NULL;
     job->pool = doc->pool ? xstrdup(doc->pool) : NULL;
-    job->cwd = doc->cwd ? xstrdup(doc->cwd) : s->cwd ? xstrdup(s->cwd) : NULL;
+    job->cwd = path_in(s->cwd, doc->cwd);
     job->umask = doc->umask >= 0 ? doc->umask : s->umask;
     job->environment = environment_get(e, s->env);
     store_program(e, s);

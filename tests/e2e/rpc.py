@@ -603,6 +603,18 @@ def test_a_big_error_is_shortened_where_many_are_shown():
             equal((short["error"]["type"], len(short["error"]["message"])), ("Big", 1000))
 
 
+def test_a_directory_is_seen_from_the_one_around_it():
+    os.makedirs(os.path.join(daemon.directory, "d", "e"), exist_ok=True)
+    pwd = {"run": ["pwd"], "as": "r"}
+    with daemon.client() as c:
+        for job, own, where in (("d", None, "/d"), (None, "d", "/d"), ("d", "e", "/d/e"), ("d", "/", None)):
+            document = {"main": [dict(pwd, **({"cwd": own} if own else {})), {"return": "${r.stdout}"}],
+                        **({"cwd": job} if job else {})}
+            equal(c.run(document, cwd=daemon.directory)["value"],
+                  daemon.directory + where if where else "/", document)
+        equal(c.run({"cwd": "tmp", "main": [pwd, {"return": "${r.stdout}"}]})["value"], "/tmp")
+
+
 def test_the_exit_status_is_that_of_the_whole_error():
     big = {"type": "CommandError", "message": "x" * 2000000, "data": {"exit": 7}}
     with daemon.client() as c:
