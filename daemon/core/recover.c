@@ -149,8 +149,9 @@ struct loading {
 };
 
 /* A job that cannot be taken up is not dropped: it ends as lost and says why. */
-static void give_up(struct engine *e, uint64_t id, const char *why)
+static void give_up(struct engine *e, const struct live *job, const char *why)
 {
+    uint64_t id = job->id;
     cleanup_value struct value *error = error_make("LostError", why, NULL, NULL);
     struct buf json = {0};
     value_write(&json, error, JSON_STYLE_COMPACT);
@@ -163,6 +164,7 @@ static void give_up(struct engine *e, uint64_t id, const char *why)
     batch_text(&e->open, json.data, json.len);
     batch_null(&e->open);
     batch_int(&e->open, exit_of_job(JOB_STATE_LOST, NULL));
+    engine_emit(e, EVENT_JOB_STATE, job, 0, JOB_STATE_LOST, 0, NULL, 0);
     buf_release(&json);
 }
 
@@ -178,7 +180,7 @@ static bool on_live_job(void *arg, size_t set, const struct rows *row, struct er
     struct shared *program = load_program(e, row, &why);
     if (!program || !load_environment(e, row, &environment, &why)) {
         shared_unref(program);
-        give_up(e, id, why.text);
+        give_up(e, &(struct live){.id = id, .uid = (uint32_t)cell_int(row, 0, 1)}, why.text);
         return true;
     }
     struct live *job = xcalloc(1, sizeof *job);
@@ -266,7 +268,7 @@ static bool load_job(struct loading *l, struct live *job, struct err *err)
         *err = why;
         return false;
     }
-    give_up(e, job->id, why.text);
+    give_up(e, job, why.text);
     map_remove(&e->jobs, job->id);
     live_free(job);
     return true;
