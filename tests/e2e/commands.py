@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+# test-sanitized: yes
+"""Commands as jobs have them: what they are shown as, what they give, their line for slots, what is refused."""
+import os
+import sqlite3
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+from corod import Daemon, check, equal, run_tests, wait_until  # noqa: E402
+
+daemon = Daemon()
+MIB = 1 << 20
+
+
+def test_what_is_refused_leaves_nothing_behind():
+    environment = {"X": os.urandom(MIB // 4).hex()}
+    with daemon.client() as c:
+        equal(c.error("job.submit", job={"main": [{"gathr": []}]}, env=environment).code, -32015)
+        c.run([])  # committed behind it
+    with sqlite3.connect(os.path.join(daemon.state, "corod.db")) as db:
+        equal(db.execute("SELECT count(*) FROM environment").fetchone()[0], 0)
+
+
+def test_there_is_a_limit_to_all_tasks():
+    daemon.configure("max_live_tasks = 50\n")
+    with daemon.client() as c:
+        equal(c.call("system.reload")["changed"], ["max_live_tasks"])
+        job = c.submit([{"gather": {"for": "i", "in": {"range": 60}, "do": {"sleep": 1000}}}])
+        wait_until(lambda: c.call("system.stats")["live_tasks"] > 50, "60 tasks")
+        equal(c.error("job.submit", job=[]).code, -32007)
+        c.call("job.cancel", id=job)
+        c.finish(job)
+        c.run([])
+        daemon.configure("")
+        c.call("system.reload")
+
+
+def test_cut_output_is_still_text():
+    with daemon.client() as c:
+        job = c.run([{"sh": "yes é | head -c 3000001", "as": "r"}, {"return": "${r}"}])
+        equal(job["value"]["truncated"], True)
+        check(set(job["value"]["stdout"]) == set("é\n"), str(job["value"])[:200])
+        check(len(job["value"]["stdout"].encode()) > MIB - 3)
+
+
+def test_a_command_is_shown_as_it_was_written():
+    script = "echo a; # é" + "é" * 200
+    with daemon.client() as c:
+        for node, shown in (({"sh": "echo $1\nexit", "args": ["b"]}, "echo $1 exit b"),
+                            ({"run": ["echo", "a b"]}, "echo a b"),
+                            ({"sh": script}, script.encode()[:200].decode("utf-8", "ignore") + "…")):
+            job = c.run([node])
+            equal(c.call("job.tree", id=job["id"])["tasks"][0]["attempt"]["command"], shown)
+
+
+def pool(c, name):
+    return [p for p in c.call("pool.list")["pools"] if p["name"] == name][0]
+
+
+def three_for_one_slot(c):
+    """Commands of one job, of which one runs and two wait."""
+    c.call("pool.set", name="narrow", slots=1)
+    job = c.submit([{"gather": {"for": "i", "in": {"range": 3},
+                                "do": {"run": ["sleep", "1000"], "pool": "narrow"}}}])
+    wait_until(lambda: pool(c, "narrow")["waiting"] == 2, "the line")
+    return job
+
+
+def test_cancelled_commands_leave_their_line():
+    with daemon.client() as c:
+        job = three_for_one_slot(c)
+        c.call("job.cancel", id=job)
+        equal(c.finish(job)["state"], "cancelled")
+        equal(pool(c, "narrow"), {"name": "narrow", "slots": 1, "taken": 0, "waiting": 0})
+        equal(c.run([{"run": ["true"], "pool": "narrow"}])["state"], "succeeded")
+
+
+def test_a_stop_with_commands_waiting_and_running():
+    with daemon.client() as c:
+        job = three_for_one_slot(c)
+    equal(daemon.stop(), 0)
+    daemon.start()
+    with daemon.client() as c:
+        c.call("job.cancel", id=job)
+        equal(c.finish(job)["state"], "cancelled")
+
+
+if __name__ == "__main__":
+    with daemon:
+        run_tests(globals(), sys.argv[1:])
