@@ -45,11 +45,14 @@ struct feed {
     void (*cancel)(struct task *t, struct for_act *a); /* NULL: nothing to do */
     void (*save)(const struct task *t, const struct for_act *a, struct buf *out);
     bool (*load)(struct task *t, struct for_act *a, struct job_loader *l, struct reader *r);
+    /* All rows are loaded, and it waits. NULL: nothing to do. */
+    void (*loaded)(struct task *t, struct for_act *a);
     void (*release)(struct task *t, struct for_act *a);
     void (*awaits)(const struct task *t, const struct for_act *a, struct buf *out);
 };
 
 /* Each sets a->feed and its state; false: *error. */
+/* A list or a range, or a queue if that is what the value is. */
 bool feed_list_begin(struct for_act *a, const struct task *t, const struct source *s,
                      struct value **error);
 bool feed_completed_begin(struct for_act *a, struct task *t, const struct source *s,
@@ -57,6 +60,8 @@ bool feed_completed_begin(struct for_act *a, struct task *t, const struct source
 bool feed_ticker_begin(struct for_act *a, const struct task *t, const struct source *s,
                        struct value **error);
 
-extern const struct feed feed_list, feed_completed, feed_ticker;
+void feed_queue_begin(struct for_act *a, struct object *queue);
+
+extern const struct feed feed_list, feed_completed, feed_ticker, feed_queue;
 
 #endif

@@ -1,11 +1,22 @@
 /* `for` over a list or a range: never waits. */
 #include "daemon/task/feed.h"
+#include "daemon/task/object.h"
 
 bool feed_list_begin(struct for_act *a, const struct task *t, const struct source *s,
                      struct value **error)
 {
     a->feed = &feed_list;
-    return iterator_begin(&a->it, t, s, error);
+    if (!s->list)
+        return iterator_begin(&a->it, t, s, error);
+    cleanup_value struct value *v = task_try_eval(t, s->list, error);
+    if (!v)
+        return false;
+    struct object *o = object_of(v);
+    if (o && object_is(o, IS_ANY_QUEUE)) {
+        feed_queue_begin(a, o);
+        return true;
+    }
+    return iterator_over(&a->it, v, error);
 }
 
 static enum feed_step next(struct task *t, struct for_act *a, struct value **v)

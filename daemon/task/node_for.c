@@ -16,6 +16,7 @@ static const struct feed *const feeds[] = {
     &feed_list,
     &feed_completed,
     &feed_ticker,
+    &feed_queue,
 };
 
 static void go_on(struct task *t, struct for_act *a, enum feed_step step, struct value *v)
@@ -129,6 +130,13 @@ static bool for_load(struct task *t, struct act *act, struct job_loader *l, stru
     return a->feed->load(t, a, l, r);
 }
 
+static void for_loaded(struct task *t, struct act *act)
+{
+    struct for_act *a = (struct for_act *)act;
+    if (act->phase == FOR_WAITING && a->feed->loaded)
+        a->feed->loaded(t, a);
+}
+
 static void for_awaits(const struct task *t, const struct act *act, struct buf *out)
 {
     const struct for_act *a = (const struct for_act *)act;
@@ -139,8 +147,8 @@ static void for_awaits(const struct task *t, const struct act *act, struct buf *
 static const struct field for_fields[] = {
     {"for", &field_name, offsetof(struct for_node, name), true, "The variable."},
     {"in", &field_source, offsetof(struct for_node, source), true,
-     "A list, {range: n}, {range: [start, stop, step]}, {as_completed: [tasks]} or {ticker: "
-     "seconds}."},
+     "A list, {range: n}, {range: [start, stop, step]}, a queue, {as_completed: [tasks]} or "
+     "{ticker: seconds}."},
     {"do", &field_loop, offsetof(struct for_node, body), true, "The body."},
     {NULL},
 };
@@ -155,6 +163,7 @@ const struct node_kind node_for = {
     .waiting = for_waiting,
     .save = for_save,
     .load = for_load,
+    .loaded = for_loaded,
     .release = for_release,
     .awaits = for_awaits,
 };

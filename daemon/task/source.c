@@ -19,19 +19,22 @@ static bool bound(const struct task *t, const struct expr *e, int64_t absent, in
     return false;
 }
 
+bool iterator_over(struct iterator *it, struct value *v, struct value **error)
+{
+    if (value_type(v) != VALUE_LIST) {
+        *error = error_new("TypeError", "in takes a list, not %s", value_type_name(v));
+        return false;
+    }
+    *it = (struct iterator){.list = value_ref(v), .n = value_count(v)};
+    return true;
+}
+
 bool iterator_begin(struct iterator *it, const struct task *t, const struct source *s,
                     struct value **error)
 {
     if (s->list) {
         cleanup_value struct value *v = task_try_eval(t, s->list, error);
-        if (!v)
-            return false;
-        if (value_type(v) != VALUE_LIST) {
-            *error = error_new("TypeError", "in takes a list, not %s", value_type_name(v));
-            return false;
-        }
-        *it = (struct iterator){.list = value_ref(v), .n = value_count(v)};
-        return true;
+        return v && iterator_over(it, v, error);
     }
     int64_t start, stop, step;
     if (!bound(t, s->start, 0, &start, error) || !bound(t, s->stop, 0, &stop, error) ||

@@ -12,6 +12,8 @@ struct iterator {
 /* False: *error. */
 bool iterator_begin(struct iterator *it, const struct task *t, const struct source *s,
                     struct value **error);
+/* The same over a value: a list. */
+bool iterator_over(struct iterator *it, struct value *v, struct value **error);
 /* The next item, a new reference; NULL at the end. */
 struct value *iterator_next(struct iterator *it);
 void iterator_release(struct iterator *it);
