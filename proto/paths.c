@@ -126,8 +126,13 @@ static bool make_above(const char *dir, struct err *err)
 bool paths_make_private_dir(const char *dir, struct err *err)
 {
     struct stat st;
-    if (mkdir(dir, 0700) < 0 && errno == ENOENT && make_above(dir, err))
-        mkdir(dir, 0700);
+    if (!*dir)
+        return err_set(err, EINVAL, "a directory without a name cannot be used");
+    if (mkdir(dir, 0700) < 0 && errno == ENOENT) {
+        if (!make_above(dir, err))
+            return false;
+        mkdir(dir, 0700); /* whether it is there now shows below */
+    }
     cleanup_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0)
         return err_errno(err, "cannot use the directory %s", dir);

@@ -2,6 +2,7 @@
 # test-timeout: 180
 # test-sanitized: yes
 """What jobs and clients may try: none of it stops, blocks or bloats the daemon."""
+import errno
 import os
 import resource
 import subprocess
@@ -84,6 +85,15 @@ def test_output_that_could_not_be_kept_is_missed():
         equal(job["value"].get("truncated"), True)
 
 
+def start_in(place, **more):
+    """A daemon that cannot start; what it says."""
+    r = subprocess.run([program("corod"), "--user", "--state-dir", place, "--config", "/dev/null"],
+                       check=False, text=True, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                       timeout=60, **more)
+    equal(r.returncode, 1, r.stderr)
+    return r.stderr
+
+
 def test_a_limit_of_file_sizes_is_like_a_full_disk():
     with d.client() as c:
         limit_files([d.process.pid], 4096)
@@ -93,11 +103,17 @@ def test_a_limit_of_file_sizes_is_like_a_full_disk():
             limit_files([d.process.pid], resource.RLIM_INFINITY)
         equal(c.finish(c.wait(job)["id"])["state"], "succeeded")
     with tempfile.TemporaryDirectory() as place:
-        r = subprocess.run([program("corod"), "--user", "--state-dir", place + "/s"], check=False,
-                           stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=60,
-                           preexec_fn=lambda: limit_files([os.getpid()], 4096))
-    equal(r.returncode, 1)
-    check("cannot open the database" in r.stderr, r.stderr)
+        said = start_in(place + "/s", preexec_fn=lambda: limit_files([os.getpid()], 4096))
+    check("cannot open the database" in said, said)
+
+
+def test_places_that_cannot_be():
+    check("without a name" in start_in(""))
+    if os.geteuid() == 0:
+        with tempfile.TemporaryDirectory() as top:
+            os.chmod(top, 0o755)
+            said = start_in(top + "/missing/state", user=65534, group=65534, extra_groups=[])
+        check("cannot create %s/missing: %s" % (top, os.strerror(errno.EACCES)) in said, said)
 
 
 if __name__ == "__main__":
