@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/command.h"
+#include "client/follow.h"
 #include "client/help.h"
 #include "client/screen.h"
 #include "client/text.h"
@@ -209,7 +210,8 @@ int cli_main(int argc, char **argv)
     else
         status = no_command(&c, left, rest);
     /* What could not be written is not done. */
-    if (fflush(stdout) != 0 && status == EXIT_OK) {
+    bool failed = fflush(stdout) != 0 || follow_stdout_failed();
+    if (failed && status == EXIT_OK) {
         cli_problem(&c, "stdout cannot be written");
         status = EXIT_COROD;
     }

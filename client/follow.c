@@ -28,6 +28,13 @@ struct state {
     struct leave leave;
 };
 
+static bool stdout_failed;
+
+bool follow_stdout_failed(void)
+{
+    return stdout_failed;
+}
+
 void follow_write(int fd, const char *data, size_t len)
 {
     while (len > 0) {
@@ -39,6 +46,7 @@ void follow_write(int fd, const char *data, size_t len)
             struct pollfd p = {fd, POLLOUT, 0};
             poll(&p, 1, -1);
         } else if (errno != EINTR) {
+            stdout_failed |= fd == STDOUT_FILENO;
             return;
         }
     }

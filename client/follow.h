@@ -29,5 +29,7 @@ int follow_run(struct follow *f, struct err *err);
 
 /* write(2) of all of it, also to a descriptor that does not block. */
 void follow_write(int fd, const char *data, size_t len);
+/* Whether some of what it was given for stdout could not be written. */
+bool follow_stdout_failed(void);
 
 #endif

@@ -116,6 +116,15 @@ def test_places_that_cannot_be():
         check("cannot create %s/missing: %s" % (top, os.strerror(errno.EACCES)) in said, said)
 
 
+def test_output_that_cannot_be_shown_is_no_success():
+    for command in (["run", "--", "echo", "hi"], ["log", "last"], ["ls"]):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            r = subprocess.run([program("coro"), "--socket", d.socket, *command], check=False,
+                               stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
+                               text=True, timeout=60)
+        equal((r.returncode, r.stderr), (125, "coro: stdout cannot be written\n"), command[0])
+
+
 if __name__ == "__main__":
     with Daemon() as d:
         run_tests(globals(), sys.argv[1:])
