@@ -164,6 +164,7 @@ static void give_up(struct engine *e, const struct live *job, const char *why)
     batch_text(&e->open, json.data, json.len);
     batch_null(&e->open);
     batch_int(&e->open, exit_of_job(JOB_STATE_LOST, NULL));
+    rows_remove_objects(e, id);
     engine_emit(e, EVENT_JOB_STATE, job, 0, JOB_STATE_LOST, 0, NULL, 0);
     buf_release(&json);
 }
@@ -248,6 +249,36 @@ static bool on_end_row(void *arg, size_t set, const struct rows *row, struct err
     return !l->refused;
 }
 
+static bool on_object_row(void *arg, size_t set, const struct rows *row, struct err *err)
+{
+    struct loading *l = arg;
+    (void)set;
+    const struct cell *state = cell_at(row, 0, 1);
+    struct object_row o = {.job = l->job, .id = (uint32_t)cell_int(row, 0, 0)};
+    if (state->type == CELL_BLOB) {
+        o.state = state->s.p;
+        o.state_len = state->s.len;
+    }
+    l->refused = !runtime_load_object(l->loader, &o, err);
+    return !l->refused;
+}
+
+static bool on_item_row(void *arg, size_t set, const struct rows *row, struct err *err)
+{
+    struct loading *l = arg;
+    (void)set;
+    const struct cell *value = cell_at(row, 0, 2);
+    struct item_row i = {.job = l->job,
+                         .object = (uint32_t)cell_int(row, 0, 0),
+                         .seq = (uint64_t)cell_int(row, 0, 1)};
+    if (value->type == CELL_BLOB) {
+        i.value = value->s.p;
+        i.value_len = value->s.len;
+    }
+    l->refused = !runtime_load_item(l->loader, &i, err);
+    return !l->refused;
+}
+
 /* False: the store cannot be read. A job whose rows are damaged is given up. */
 static bool load_job(struct loading *l, struct live *job, struct err *err)
 {
@@ -259,7 +290,9 @@ static bool load_job(struct loading *l, struct live *job, struct err *err)
     l->loader = runtime_load_begin(e->runtime, job->id, job->program->program, job->runtime.data,
                                    job->runtime.len);
     bool ok = scan(e, ST_JOB_TASKS, &id, on_task_row, l, &why) &&
-              scan(e, ST_JOB_ENDS, &id, on_end_row, l, &why);
+              scan(e, ST_JOB_ENDS, &id, on_end_row, l, &why) &&
+              scan(e, ST_JOB_OBJECTS, &id, on_object_row, l, &why) &&
+              scan(e, ST_JOB_ITEMS, &id, on_item_row, l, &why);
     bool finished = runtime_load_finish(l->loader, ok ? &why : &late);
     buf_clear(&job->runtime);
     if (ok && finished)

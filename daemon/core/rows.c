@@ -191,7 +191,67 @@ static void on_job(void *arg, uint64_t id, const char *state, size_t len)
     job_mark_dirty(e, job);
 }
 
-static const struct runtime_sink sink = {on_task, on_task_end, on_job};
+static void on_object(void *arg, const struct object_row *row)
+{
+    struct batch *b = &((struct engine *)arg)->open;
+    batch_add(b, row->fresh ? ST_OBJECT_ADD : ST_OBJECT_CHANGE);
+    batch_int(b, (int64_t)row->job);
+    batch_int(b, row->id);
+    batch_blob(b, row->state, row->state_len);
+}
+
+static void on_item(void *arg, const struct item_row *row)
+{
+    struct batch *b = &((struct engine *)arg)->open;
+    batch_add(b, ST_ITEM_ADD);
+    batch_int(b, (int64_t)row->job);
+    batch_int(b, row->object);
+    batch_int(b, (int64_t)row->seq);
+    batch_blob(b, row->value, row->value_len);
+}
+
+static void on_items_gone(void *arg, uint64_t job, uint32_t object, uint64_t first, uint64_t last)
+{
+    struct batch *b = &((struct engine *)arg)->open;
+    batch_add(b, ST_ITEMS_REMOVE);
+    batch_int(b, (int64_t)job);
+    batch_int(b, object);
+    batch_int(b, (int64_t)first);
+    batch_int(b, (int64_t)last);
+}
+
+static void on_object_gone(void *arg, uint64_t job, uint32_t object)
+{
+    struct batch *b = &((struct engine *)arg)->open;
+    batch_add(b, ST_OBJECT_REMOVE);
+    batch_int(b, (int64_t)job);
+    batch_int(b, object);
+    on_items_gone(arg, job, object, 0, INT64_MAX);
+}
+
+void rows_remove_objects(struct engine *e, uint64_t job)
+{
+    batch_add(&e->open, ST_JOB_OBJECTS_REMOVE);
+    batch_int(&e->open, (int64_t)job);
+    batch_add(&e->open, ST_JOB_ITEMS_REMOVE);
+    batch_int(&e->open, (int64_t)job);
+}
+
+static void on_objects_gone(void *arg, uint64_t job)
+{
+    rows_remove_objects(arg, job);
+}
+
+static const struct runtime_sink sink = {
+    .task = on_task,
+    .task_end = on_task_end,
+    .job = on_job,
+    .object = on_object,
+    .object_gone = on_object_gone,
+    .item = on_item,
+    .items_gone = on_items_gone,
+    .objects_gone = on_objects_gone,
+};
 
 /* The job's end is on disk. */
 static void forget_job(void *arg)

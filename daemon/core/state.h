@@ -126,6 +126,8 @@ void job_set_state(struct engine *e, struct live *job, enum job_state state);
 void job_refresh_state(struct engine *e, struct live *job);
 /* Adds what changed to e->open. */
 void rows_collect(struct engine *e);
+/* Of a job that is over: its queues, locks and their like. */
+void rows_remove_objects(struct engine *e, uint64_t job);
 void live_free(struct live *job);
 
 /* exit.c: error: what it failed with, or NULL */
