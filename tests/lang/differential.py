@@ -141,32 +141,22 @@ class Court:
         for side in [self.judge] + [s for _, s in self.sides]:
             side.stop()
 
-    def compare(self, documents):
+    def compare(self, documents, only=None):
         """For each document None, or (mode, what the judge says, what corod says)."""
         expected = self.judge.each(documents)
         verdicts = [None] * len(documents)
         for mode, side in self.sides:
+            if only is not None and mode != only:
+                continue
             for i, got in enumerate(side.each(documents)):
                 if verdicts[i] is None and normal(got) != normal(expected[i]):
                     verdicts[i] = (mode, normal(expected[i]), normal(got))
         return verdicts
 
-    def differs(self, document, like=None):
-        verdict = self.compare([document])[0]
-        if verdict is None:
-            return None
-        for lines in verdict[1:]:
-            if not lines or not lines[-1].startswith("=> ") or invalid(verdict):
-                # Broken off, or refused: counts only if it was so at first.
-                if like is None or not like:
-                    return None
-        return verdict
 
-
-def invalid(verdict):
-    """The judge stumbled, or corod's check refused it: no program."""
-    return any("broken off" in line for line in verdict[1]) or \
-        any(line.startswith("/") for line in verdict[2][:1])
+def sound(lines):
+    """It ran to an end: neither broken off nor refused."""
+    return bool(lines) and lines[-1].startswith("=> ")
 
 
 # ---- making a program smaller ----
@@ -204,54 +194,61 @@ def is_node(x):
     return isinstance(x, (dict, list))
 
 
-def smaller(document):
-    """Documents that are a bit smaller, the much smaller ones first."""
+def moves(document):
+    """(path, change) that might make it smaller, the ones that take away much first."""
     places = list(paths(document))
     for path in places:
-        if path and path[0] in ("main", "define"):
-            here = get(document, path)
-            if isinstance(here, list) and len(here) > 3:
-                half = len(here) // 2
-                yield changed(document, path, here[:half])
-                yield changed(document, path, here[half:])
-    for path in reversed(places):
-        if len(path) > 1 or path == ("define",):
-            yield changed(document, path, None, remove=True)
-    for path in places:
-        if not path or path[-1] == "define":
-            continue
         here = get(document, path)
+        if isinstance(here, list) and len(here) > 3:
+            half = len(here) // 2
+            yield path, lambda x, n=half: x[:n]
+            yield path, lambda x, n=half: x[n:]
+    for path in sorted(places, key=len):
+        if len(path) > 1 or path == ("define",):
+            yield path, None
+    for path in places:
+        here = get(document, path)
+        if not path or path[0] not in ("main", "define") or len(path) < len(path[0]) - 3:
+            continue
         if isinstance(here, dict):
             for key in here:
-                if is_node(here[key]) and len(path) > 0:
-                    yield changed(document, path, here[key])
+                if is_node(here[key]):
+                    yield path, lambda x, key=key: x[key]
         if isinstance(here, list) and len(here) == 1 and is_node(here[0]):
-            yield changed(document, path, here[0])
+            yield path, lambda x: x[0]
         if isinstance(here, (int, float)) and not isinstance(here, bool) and here not in (0, 1):
-            yield changed(document, path, 0)
-            yield changed(document, path, 1)
+            yield path, lambda x: 0
+            yield path, lambda x: 1
 
 
-def size(document):
-    return len(json.dumps(document))
+def moved(document, path, change):
+    """The changed document, or None when it has no such place any more."""
+    try:
+        if change is None:
+            get(document, path)
+            return changed(document, path, None, remove=True)
+        return changed(document, path, change(get(document, path)))
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def shrink(court, document, verdict):
-    broken = not verdict[2] or not verdict[2][-1].startswith("=> ")
+    mode, broken = verdict[0], not sound(verdict[2])
     until = time.monotonic() + SHRINK_S
-    again = True
-    while again and time.monotonic() < until:
-        again = False
-        for candidate in smaller(document):
+    progress = True
+    while progress:
+        progress = False
+        for path, change in list(moves(document)):
             if time.monotonic() > until:
-                break
-            if size(candidate) >= size(document) and json.dumps(candidate) >= \
-                    json.dumps(document):
+                return document, verdict
+            candidate = moved(document, path, change)
+            if candidate is None or (len(json.dumps(candidate)), json.dumps(candidate)) >= \
+                    (len(json.dumps(document)), json.dumps(document)):
                 continue
-            new = court.differs(candidate, like=broken)
-            if new is not None and not invalid(new):
-                document, verdict, again = candidate, new, True
-                break
+            new = court.compare([candidate], mode)[0]
+            if new is not None and sound(new[1]) and (sound(new[2]) or (
+                    broken and not new[2][0].startswith("/"))):
+                document, verdict, progress = candidate, new, True
     return document, verdict
 
 

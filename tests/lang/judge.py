@@ -755,7 +755,7 @@ class Job:
                     how, value = await self.node(node["do"], scope)
         except BaseExceptionGroup as error:
             with handled:
-                raise error
+                raise values.Group(error.message, error.exceptions) from None
         if how != NORMAL:
             return how, value
         results = [values.as_value(asyncio313.outcome(t)) for t in tasks]

@@ -467,6 +467,8 @@ static void run(struct sim *s, bool again, unsigned budget)
             return;
         if (again)
             reload(s);
+        if (!work && runtime_next_us(s->rt) <= s->now_us)
+            continue; /* commands start when nothing else is left to do */
         if (work || step_commands(s)) {
             if (again && !work) {
                 runtime_collect(s->rt, &sink, s);

@@ -14,6 +14,15 @@ class JobError(Exception):
         super().__init__(message)
 
 
+class Group(ExceptionGroup):
+    """An ExceptionGroup whose parts, as `except*` makes them, keep its cause."""
+
+    def derive(self, errors):
+        part = Group(self.message, errors)
+        part.data, part.cause = getattr(self, "data", None), getattr(self, "cause", None)
+        return part
+
+
 CLASSES = {c.__name__: c for c in (
     TimeoutError, ValueError, TypeError, NameError, KeyError, IndexError, RuntimeError,
     asyncio.CancelledError, asyncio.QueueEmpty, asyncio.QueueFull, asyncio.InvalidStateError,
@@ -82,8 +91,9 @@ def python_type(value):
 # ---- errors ----
 
 def type_of(error):
-    name = type(error).__name__
-    return {"BaseExceptionGroup": "ExceptionGroup", "RecursionError": "RuntimeError"}.get(name, name)
+    if isinstance(error, BaseExceptionGroup):
+        return "ExceptionGroup"
+    return "RuntimeError" if isinstance(error, RecursionError) else type(error).__name__
 
 
 def message_of(error):
@@ -115,7 +125,7 @@ def error_of(value):
     message = message if isinstance(message, str) else text(message)
     inner = value.get("exceptions")
     if kind == "ExceptionGroup" and isinstance(inner, list) and inner:
-        error = ExceptionGroup(message, [error_of(e) for e in inner])
+        error = Group(message, [error_of(e) for e in inner])
     else:
         error = class_of(kind)(message)
         error.plain = True
