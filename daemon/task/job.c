@@ -235,6 +235,8 @@ static bool next_tick(struct job *job)
     if (job->ready.n == 0 && job->sources == 0)
         job_stuck(job);
     job->ready.tick_end = job->ready.next_seq;
+    if (job->ready.n > 0 && job->rt->effects->tick)
+        job->rt->effects->tick(job->rt->arg, job->id);
     return job->ready.n > 0;
 }
 

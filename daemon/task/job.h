@@ -83,7 +83,7 @@ struct runtime {
     struct map jobs;
     struct map attempts; /* struct leaf by attempt */
     struct timer_heap timers;
-    uint64_t leaf_seq;
+    uint64_t leaf_seq, steps;
     struct job *work_first, *work_last;
     struct job **dirty; /* for runtime_collect() */
     size_t n_dirty, cap_dirty;

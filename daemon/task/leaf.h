@@ -9,12 +9,14 @@ struct leaf_node {
     char *script;      /* of `sh` */
     struct expr *args; /* of `sh` */
     struct expr *cwd, *env, *input, *check, *pool, *priority, *slots, *limits;
+    struct expr *simulate; /* pretend.h */
     int merge;    /* stderr: "stdout" */
     int retry;    /* on_lost: "retry" */
     int leftover; /* leftover: "keep" */
 };
 
 extern const struct field_type field_stderr, field_on_lost, field_leftover;
+extern const struct field_type field_simulate; /* struct expr *; pretend.c */
 
 #define LEAF_FIELDS                                                                                \
     {"cwd", &field_string, offsetof(struct leaf_node, cwd), false, "Its working directory."},      \
@@ -35,6 +37,8 @@ extern const struct field_type field_stderr, field_on_lost, field_leftover;
         {"leftover", &field_leftover, offsetof(struct leaf_node, leftover), false,                 \
          "\"keep\": what it left running stays."},                                                 \
         {"limits", &field_expr, offsetof(struct leaf_node, limits), false, "Resource limits."},    \
+        {"simulate", &field_simulate, offsetof(struct leaf_node, simulate), false,                 \
+         "What it does when the job is only simulated."},                                          \
     {                                                                                              \
         NULL                                                                                       \
     }

@@ -57,6 +57,7 @@ bool runtime_tick(struct runtime *rt, int64_t now_us, unsigned budget)
         unsigned slice = budget < SLICE ? budget : SLICE, left = slice;
         job_run(job, &left);
         budget -= slice - left;
+        rt->steps += slice - left;
         if (job_has_work(job))
             job_wake(job);
     }
@@ -77,6 +78,11 @@ void runtime_forget(struct runtime *rt, struct job *job)
     rt->work_last = last;
     map_remove(&rt->jobs, job->id);
     job_free(job);
+}
+
+uint64_t runtime_steps(const struct runtime *rt)
+{
+    return rt->steps;
 }
 
 int64_t runtime_next_us(const struct runtime *rt)

@@ -87,6 +87,8 @@ struct runtime_effects {
      * last rows; the job is gone from the runtime after that. */
     void (*job_ended)(void *arg, uint64_t job, enum job_end how, struct value *value,
                       struct value *error);
+    /* A tick begins: it runs what is ready now. */
+    void (*tick)(void *arg, uint64_t job);
     /* An error nobody retrieved, or another diagnostic of the job: one line. */
     void (*diagnostic)(void *arg, uint64_t job, const char *text);
 };
@@ -104,6 +106,8 @@ void runtime_start(struct runtime *rt, uint64_t job, struct program *program, in
  * is left.
  */
 bool runtime_tick(struct runtime *rt, int64_t now_us, unsigned budget);
+/* Steps made so far: what budgets count. */
+uint64_t runtime_steps(const struct runtime *rt);
 /* Time of the next timer, INT64_MAX when none. */
 int64_t runtime_next_us(const struct runtime *rt);
 

@@ -7,18 +7,16 @@
  *                                               ends what it printed
  *
  * --reload: at each tick (with --budget 1: at each step) all is collected, the runtime is thrown
- * away and loaded again from its rows. A pretended `sleep N` takes N seconds, an `echo` writes what
- * follows up to a `;`, `false` and `exit N` end with that status, `kill` by a signal, `lost` is
- * lost, `nope` can't be started; others end with 0 at once.
+ * away and loaded again from its rows. Commands do what daemon/task/pretend.h says; besides, `kill`
+ * ends by a signal, `lost` is lost, `nope` can't be started.
  */
-#include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "daemon/base/map.h"
+#include "daemon/task/pretend.h"
 #include "daemon/task/runtime.h"
 #include "proto/mem.h"
 
@@ -42,12 +40,6 @@ struct kept_item {
     char *value;
     size_t len;
 };
-struct command {
-    uint64_t attempt;
-    int64_t due_us, started_us;
-    bool killed;
-    char *text;
-};
 struct sim {
     struct runtime *rt;
     struct program *program;
@@ -58,41 +50,20 @@ struct sim {
     struct kept_item *items;
     size_t n_items, items_cap;
     struct buf state;
-    struct leaf **wanted;
-    size_t n_wanted, wanted_cap;
-    struct command *commands;
-    size_t n_commands, commands_cap;
-    uint64_t attempts, row_bytes, writes;
-    int64_t now_us;
+    struct pretend pretend;
+    uint64_t row_bytes, writes;
     bool over, diagnostics;
-    size_t slots;
     struct buf result;
 };
 
 static void on_wanted(void *arg, struct leaf *leaf)
 {
-    struct sim *s = arg;
-    s->wanted = xgrow(s->wanted, &s->wanted_cap, s->n_wanted + 1, sizeof(struct leaf *));
-    s->wanted[s->n_wanted++] = leaf;
+    pretend_leaf_wanted(&((struct sim *)arg)->pretend, leaf);
 }
 
 static void on_dropped(void *arg, struct leaf *leaf)
 {
-    struct sim *s = arg;
-    for (size_t i = 0; i < s->n_commands; i++)
-        if (leaf->state == LEAF_LAUNCHED && s->commands[i].attempt == leaf->attempt) {
-            /* A command ends some time after its signal. */
-            s->commands[i].killed = true;
-            if (s->commands[i].due_us > s->now_us + 230000)
-                s->commands[i].due_us = s->now_us + 230000;
-        }
-    for (size_t i = 0; i < s->n_wanted; i++)
-        if (s->wanted[i] == leaf) {
-            memmove(&s->wanted[i], &s->wanted[i + 1],
-                    (s->n_wanted - i - 1) * sizeof(struct leaf *));
-            s->n_wanted--;
-            return;
-        }
+    pretend_leaf_dropped(&((struct sim *)arg)->pretend, leaf);
 }
 
 static void on_printed(void *arg, uint64_t job, uint64_t seq, const char *text, size_t len)
@@ -334,8 +305,8 @@ static void reload(struct sim *s)
 {
     struct err err = {0};
     runtime_free(s->rt);
-    s->rt = runtime_new(&effects, s);
-    s->n_wanted = 0;
+    s->rt = s->pretend.rt = runtime_new(&effects, s);
+    pretend_forget_wanted(&s->pretend);
     struct job_loader *l = runtime_load_begin(s->rt, JOB, s->program, s->state.data, s->state.len);
     bool ok = load_rows(s, l, &err);
     if (!ok || !runtime_load_finish(l, &err)) {
@@ -346,130 +317,44 @@ static void reload(struct sim *s)
 
 /* ---- commands ---- */
 
-static char *command_text(const struct leaf *leaf)
+/* Words of the cases that no simulation knows. */
+static bool special(const char *t, struct pretended *c)
 {
-    struct buf text = {0};
-    size_t n = value_count(leaf->spec.argv);
-    bool shell = n > 2 && strcmp(value_get_string(value_item(leaf->spec.argv, 1), NULL), "-c") == 0;
-    for (size_t i = shell ? 2 : 0; i < n; i++) {
-        if (shell && i == 3)
-            continue;
-        if (text.len)
-            buf_addch(&text, ' ');
-        value_write_text(&text, value_item(leaf->spec.argv, i));
-    }
-    buf_addstr(&text, "");
-    return buf_steal(&text);
-}
-
-static void launch(struct sim *s, struct leaf *leaf)
-{
-    char *text = command_text(leaf);
-    double seconds = 0;
-    char *sleep = strstr(text, "sleep ");
-    if (sleep)
-        seconds = strtod(sleep + 6, NULL);
-    s->commands = xgrow(s->commands, &s->commands_cap, s->n_commands + 1, sizeof *s->commands);
-    s->commands[s->n_commands++] = (struct command){.attempt = ++s->attempts,
-                                                    .due_us = s->now_us + llround(seconds * 1e6),
-                                                    .started_us = s->now_us,
-                                                    .text = text};
-    runtime_leaf_launched(s->rt, leaf, s->attempts, s->now_us);
-}
-
-static struct leaf_outcome outcome_of(const struct command *c)
-{
-    struct leaf_outcome o = {.how = LEAF_EXITED,
-                             .duration_s = (double)(c->due_us - c->started_us) / 1e6};
-    const char *t = c->text, *echo = strstr(t, "echo "), *status = strstr(t, "exit ");
-    if (c->killed)
-        return (struct leaf_outcome){.how = LEAF_SIGNALED, .status = 15};
-    if (strncmp(t, "false", 5) == 0)
-        o.status = 1;
-    else if (strncmp(t, "kill", 4) == 0)
-        o = (struct leaf_outcome){.how = LEAF_SIGNALED, .status = 9};
+    struct leaf_outcome *o = &c->outcome;
+    if (strncmp(t, "kill", 4) == 0)
+        *o = (struct leaf_outcome){.how = LEAF_SIGNALED, .status = 9};
     else if (strncmp(t, "lost", 4) == 0)
-        o = (struct leaf_outcome){.how = LEAF_LOST, .text = "the machine was restarted"};
+        *o = (struct leaf_outcome){.how = LEAF_LOST, .text = "the machine was restarted"};
     else if (strncmp(t, "nope", 4) == 0)
-        o = (struct leaf_outcome){
+        *o = (struct leaf_outcome){
             .how = LEAF_NOT_STARTED, .status = 127, .text = "No such file or directory"};
     else if (strncmp(t, "flaky", 5) == 0)
-        o.status = c->attempt < 3;
+        o->status = c->attempt < 3;
     else if (strncmp(t, "sha256sum ", 10) == 0)
-        o.status = strstr(t, "no such") != NULL;
-    else if (status)
-        o.status = atoi(status + 5);
-    if (echo && o.how == LEAF_EXITED) {
-        o.out = echo + 5;
-        o.out_len = strcspn(o.out, ";");
-    }
-    return o;
-}
-
-static void end_command(struct sim *s, size_t i)
-{
-    struct command c = s->commands[i];
-    struct leaf_outcome o = outcome_of(&c);
-    struct leaf *leaf = runtime_leaf_find(s->rt, c.attempt);
-    memmove(&s->commands[i], &s->commands[i + 1], (s->n_commands - i - 1) * sizeof *s->commands);
-    s->n_commands--;
-    if (!leaf) {
-        fprintf(stderr, "run_case: attempt %d is not known\n", (int)c.attempt);
-        exit(2);
-    }
-    runtime_leaf_ended(s->rt, leaf, &o);
-    free(c.text);
-}
-
-/* Those that are over by now. True when there were any. */
-static bool end_commands(struct sim *s)
-{
-    bool some = false;
-    for (size_t i = 0; i < s->n_commands;) {
-        if (s->commands[i].due_us > s->now_us) {
-            i++;
-            continue;
-        }
-        end_command(s, i);
-        some = true;
-    }
-    return some;
-}
-
-/* True when something happened. */
-static bool step_commands(struct sim *s)
-{
-    bool some = false;
-    while (s->n_wanted > 0 && s->n_commands < s->slots) {
-        struct leaf *leaf = s->wanted[0];
-        memmove(&s->wanted[0], &s->wanted[1], --s->n_wanted * sizeof(struct leaf *));
-        launch(s, leaf);
-        some = true;
-    }
-    return end_commands(s) || some;
+        o->status = strstr(t, "no such") != NULL;
+    else
+        return false;
+    return true;
 }
 
 static int64_t next_us(const struct sim *s)
 {
-    int64_t next = runtime_next_us(s->rt);
-    for (size_t i = 0; i < s->n_commands; i++)
-        if (s->commands[i].due_us < next)
-            next = s->commands[i].due_us;
-    return next;
+    int64_t timer = runtime_next_us(s->rt), command = pretend_next_us(&s->pretend);
+    return timer < command ? timer : command;
 }
 
 static void run(struct sim *s, bool again, unsigned budget)
 {
     for (;;) {
-        bool work = runtime_tick(s->rt, s->now_us, budget);
+        bool work = runtime_tick(s->rt, s->pretend.now_us, budget);
         runtime_collect(s->rt, &sink, s);
         if (s->over)
             return;
         if (again)
             reload(s);
-        if (!work && runtime_next_us(s->rt) <= s->now_us)
+        if (!work && runtime_next_us(s->rt) <= s->pretend.now_us)
             continue; /* commands start when nothing else is left to do */
-        if (work || step_commands(s)) {
+        if (work || pretend_step(&s->pretend)) {
             if (again && !work) {
                 runtime_collect(s->rt, &sink, s);
                 reload(s);
@@ -481,10 +366,10 @@ static void run(struct sim *s, bool again, unsigned budget)
             fprintf(stderr, "run_case: nothing happens any more\n");
             exit(2);
         }
-        if (next > s->now_us)
-            s->now_us = next;
+        if (next > s->pretend.now_us)
+            s->pretend.now_us = next;
         /* Completions come before timers that are due at the same time. */
-        if (end_commands(s) && again) {
+        if (pretend_end(&s->pretend) && again) {
             runtime_collect(s->rt, &sink, s);
             reload(s);
         }
@@ -525,8 +410,6 @@ static void release(struct sim *s)
         free(s->rows[i].frame);
         free(s->rows[i].result);
     }
-    for (size_t i = 0; i < s->n_commands; i++)
-        free(s->commands[i].text);
     for (size_t i = 0; i < s->n_objects; i++)
         free(s->objects[i].state);
     for (size_t i = 0; i < s->n_items; i++)
@@ -534,8 +417,7 @@ static void release(struct sim *s)
     free(s->objects);
     free(s->items);
     free(s->rows);
-    free(s->wanted);
-    free(s->commands);
+    pretend_release(&s->pretend);
     buf_release(&s->state);
     buf_release(&s->result);
     program_unref(s->program);
@@ -550,8 +432,8 @@ struct options {
 /* Takes over s->program. */
 static void run_program(struct sim *s, const struct options *o)
 {
-    s->rt = runtime_new(&effects, s);
-    runtime_start(s->rt, JOB, s->program, s->now_us);
+    s->rt = s->pretend.rt = runtime_new(&effects, s);
+    runtime_start(s->rt, JOB, s->program, s->pretend.now_us);
     if (o->again) {
         runtime_collect(s->rt, &sink, s);
         reload(s);
@@ -562,7 +444,7 @@ static void run_program(struct sim *s, const struct options *o)
         fprintf(stderr,
                 "%.3f s of CPU, %zu rows, %llu written, %llu bytes, %.6f s of virtual time\n",
                 (double)clock() / CLOCKS_PER_SEC, s->n_rows, (unsigned long long)s->writes,
-                (unsigned long long)s->row_bytes, (double)(s->now_us - 1000000) / 1e6);
+                (unsigned long long)s->row_bytes, (double)(s->pretend.now_us - 1000000) / 1e6);
     runtime_free(s->rt);
     release(s);
 }
@@ -583,7 +465,7 @@ static void run_lines(const struct sim *start, const struct options *o)
 
 int main(int argc, char **argv)
 {
-    struct sim s = {.slots = 1000, .now_us = 1000000};
+    struct sim s = {.pretend = {.slots = 1000, .special = special, .now_us = 1000000}};
     struct options o = {.budget = 100000};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--reload") == 0)
@@ -595,7 +477,7 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--many") == 0)
             o.many = true;
         else if (strcmp(argv[i], "--slots") == 0 && i + 1 < argc)
-            s.slots = (size_t)atoi(argv[++i]);
+            s.pretend.slots = (size_t)atoi(argv[++i]);
         else if (strcmp(argv[i], "--budget") == 0 && i + 1 < argc)
             o.budget = (unsigned)atoi(argv[++i]);
         else

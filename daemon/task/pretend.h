@@ -1,0 +1,49 @@
+#ifndef COROD_TASK_PRETEND_H
+#define COROD_TASK_PRETEND_H
+/*
+ * Commands that are only pretended, on virtual time: for simulations and tests. What one does is
+ * what its leaf's key "simulate" says; without it, it ends well at once, but `sleep N` in it takes
+ * its time, `echo TEXT` writes up to a `;`, `exit N` and `false` end with a status.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/task/runtime.h"
+
+struct pretended {
+    uint64_t attempt;
+    int64_t started_us, due_us;
+    struct leaf_outcome outcome; /* its strings are in out, err or static */
+    struct buf out, err;
+};
+
+struct pretend {
+    struct runtime *rt; /* borrowed */
+    size_t slots;       /* so many at once */
+    /* Decides about a command without the key; false: as described above. NULL: none. */
+    bool (*special)(const char *text, struct pretended *c);
+    int64_t now_us;
+    uint64_t attempts;    /* so many have started */
+    struct leaf **wanted; /* a queue: from first on */
+    size_t first, n_wanted, wanted_cap;
+    struct pretended *running; /* as they started */
+    size_t n_running, running_cap;
+};
+
+void pretend_release(struct pretend *p);
+/* Forgets what waits: the runtime was loaded anew, and wants it again. */
+void pretend_forget_wanted(struct pretend *p);
+
+/* What the runtime's effects of the same names are to do. */
+void pretend_leaf_wanted(struct pretend *p, struct leaf *leaf);
+void pretend_leaf_dropped(struct pretend *p, struct leaf *leaf);
+
+/* Starts what waits while there are slots, ends what is over at now_us. True: something was. */
+bool pretend_step(struct pretend *p);
+/* Only ends. */
+bool pretend_end(struct pretend *p);
+/* When the next one ends; INT64_MAX: none runs. */
+int64_t pretend_next_us(const struct pretend *p);
+
+#endif
