@@ -61,7 +61,7 @@ static struct value *await_task(struct task *t, struct task *target)
     }
     struct value *v = task_result(target, &error);
     if (!v)
-        task_done(t, DONE_RAISE, error);
+        task_raise(t, error);
     return v;
 }
 

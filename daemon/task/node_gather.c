@@ -96,7 +96,7 @@ static void gather_start(struct task *t, struct act *act)
     if (v)
         task_done(t, DONE_NORMAL, v);
     else
-        task_done(t, DONE_RAISE, error ? error : value_ref(g->error));
+        task_raise(t, error ? error : value_ref(g->error));
 }
 
 static void gather_release(struct task *t, struct act *act)

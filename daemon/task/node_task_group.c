@@ -88,7 +88,9 @@ static struct value *result_of(const struct task *child)
 {
     if (child->outcome == OUTCOME_VALUE)
         return value_ref(child->value);
-    struct value_member m = {value_text("error"), value_ref(child->value)};
+    struct value_member m = {value_text("error"), child->value
+                                                      ? value_ref(child->value)
+                                                      : error_new("CancelledError", "%s", "")};
     struct value *v = value_object(&m, 1);
     return v ? v : value_null();
 }
