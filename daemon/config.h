@@ -13,6 +13,8 @@
 #include "proto/option.h"
 #include "proto/paths.h"
 
+enum { CONFIG_MAX_DEPTH = 1000 }; /* what max_depth may be: documents on disk are at most so deep */
+
 enum durability { DURABILITY_FULL, DURABILITY_NORMAL };
 
 struct config {

@@ -33,7 +33,8 @@ void attempt_leaf_wanted(struct engine *e, struct leaf *leaf)
 {
     struct live *job = engine_job(e, leaf->job);
     struct err err;
-    if (pools_enter(e->pools, leaf, pool_of(job, leaf), &err)) {
+    bool recovering = !e->exec;
+    if (pools_enter(e->pools, leaf, pool_of(job, leaf), recovering, &err)) {
         if (job)
             job->waiting++;
         return;

@@ -102,7 +102,7 @@ static struct shared *load_program(struct engine *e, const struct rows *row, str
     if (s)
         return s;
     struct mistakes errors = {0}, warnings = {0};
-    struct program *p = program_parse(text->s.p, text->s.len, e->config->max_depth, runtime_kinds(),
+    struct program *p = program_parse(text->s.p, text->s.len, CONFIG_MAX_DEPTH, runtime_kinds(),
                                       &errors, &warnings);
     if (p) {
         s = shared_add(&e->programs, (const unsigned char *)sha->s.p);

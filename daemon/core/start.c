@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "daemon/core/state.h"
 #include "proto/mem.h"
@@ -179,6 +180,37 @@ static bool check_size(const struct strings *argv, const struct strings *env, si
                    bytes, START_MAX_BYTES);
 }
 
+/* As setrlimit(2) and systemd.exec(5) name them. */
+static const struct {
+    const char *name;
+    uint32_t resource;
+} limit_names[] = {
+    {"as", RLIMIT_AS},         {"core", RLIMIT_CORE},   {"cpu", RLIMIT_CPU},
+    {"data", RLIMIT_DATA},     {"fsize", RLIMIT_FSIZE}, {"memlock", RLIMIT_MEMLOCK},
+    {"nofile", RLIMIT_NOFILE}, {"nproc", RLIMIT_NPROC}, {"stack", RLIMIT_STACK},
+};
+
+enum { N_LIMITS = ARRAY_LEN(limit_names) };
+
+static bool build_limits(const struct value *limits, struct exec_limit out[N_LIMITS], size_t *n,
+                         struct err *err)
+{
+    for (size_t i = 0; i < value_count(limits); i++) {
+        const struct value_member *m = value_member(limits, i);
+        const char *name = value_get_string(m->key, NULL);
+        size_t k = 0;
+        while (k < N_LIMITS && strcmp(limit_names[k].name, name) != 0)
+            k++;
+        if (k == N_LIMITS)
+            return err_set(err, EINVAL, "limits: there is no limit \"%.100s\"", name);
+        if (value_type(m->value) != VALUE_INT || value_get_int(m->value) < 0)
+            return err_set(err, EINVAL, "limits: %s takes a whole number, 0 or more", name);
+        uint64_t v = (uint64_t)value_get_int(m->value);
+        out[(*n)++] = (struct exec_limit){limit_names[k].resource, v, v};
+    }
+    return true;
+}
+
 bool attempt_send(struct engine *e, const struct attempt *a, struct err *err)
 {
     const struct live *job = engine_job(e, a->job);
@@ -186,10 +218,13 @@ bool attempt_send(struct engine *e, const struct attempt *a, struct err *err)
         return err_set(err, ENOENT, "its job is gone");
     struct strings argv = {0}, env = {0};
     struct buf input = {0};
+    struct exec_limit limits[N_LIMITS];
+    size_t n_limits = 0;
     char *cwd = NULL;
     const struct leaf_spec *spec = &a->leaf->spec;
     bool ok = build_argv(a->leaf, &argv, err) && build_env(job, a->leaf, &env, err) &&
               build_cwd(job, a->leaf, &cwd, err) &&
+              (!spec->limits || build_limits(spec->limits, limits, &n_limits, err)) &&
               (!spec->stdin_data || value_bytes_of(spec->stdin_data, &input, "stdin", err)) &&
               check_size(&argv, &env, input.len + (cwd ? strlen(cwd) : 0), err);
     if (ok) {
@@ -206,6 +241,8 @@ bool attempt_send(struct engine *e, const struct attempt *a, struct err *err)
             .log_cap_bytes = (uint64_t)e->config->log_cap_bytes,
             .merge_stderr = spec->stderr_to_stdout,
             .keep_leftovers = spec->leftover_keep,
+            .limits = limits,
+            .n_limits = n_limits,
         };
         exec_start(e->exec, &start);
     }

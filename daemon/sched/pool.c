@@ -147,14 +147,15 @@ static struct place *place_new(struct pool *pool, struct leaf *leaf)
     return x;
 }
 
-bool pools_enter(struct pools *p, struct leaf *leaf, const char *name, struct err *err)
+bool pools_enter(struct pools *p, struct leaf *leaf, const char *name, bool waited_before,
+                 struct err *err)
 {
     struct pool *pool = find(p, name);
     if (!pool)
         return err_set(err, ENOENT, "there is no pool \"%s\" (coro pool set %s SLOTS creates it)",
                        name, name);
     uint32_t slots = leaf->spec.slots ? leaf->spec.slots : 1;
-    if (slots > pool->slots)
+    if (slots > pool->slots && !waited_before)
         return err_set(err, EINVAL, "needs %u slots, pool \"%s\" has %u", slots, name, pool->slots);
     struct place *x = place_new(pool, leaf);
     x->waiting = true;

@@ -25,9 +25,11 @@ bool pools_set(struct pools *p, const char *name, uint32_t slots, struct err *er
 
 /*
  * The leaf waits in pool `name`. False with err when it never could start: no such pool, or it
- * needs more slots than the pool has. leaf->user is the scheduler's until pools_leave().
+ * needs more slots than the pool has (unless it waited there before a restart: the pool was made
+ * smaller since). leaf->user is the scheduler's until pools_leave().
  */
-bool pools_enter(struct pools *p, struct leaf *leaf, const char *name, struct err *err);
+bool pools_enter(struct pools *p, struct leaf *leaf, const char *name, bool waited_before,
+                 struct err *err);
 /* The next leaf that may start, its slots taken; NULL when none may. */
 struct leaf *pools_next(struct pools *p);
 /* A leaf that runs already (after a restart): takes its slots without waiting, even beyond what

@@ -43,6 +43,34 @@ def test_cut_output_is_still_text():
         check(len(job["value"]["stdout"].encode()) > MIB - 3)
 
 
+def test_limits_of_resources():
+    with daemon.client() as c:
+        got = c.run([{"sh": "ulimit -n; ulimit -t; ulimit -c", "limits": {"nofile": 100, "cpu": 7, "core": 0},
+                      "as": "r"}, {"return": "${r.stdout}"}])
+        equal(got["value"], "100\n7\n0")
+        for limits, text in (({"nofiles": 1}, "there is no limit"), ({"cpu": "1"}, "whole number")):
+            error = c.run({"run": ["true"], "limits": limits})["error"]
+            equal(error["data"]["exit"], 126)
+            check(text in error["message"], error)
+
+
+def test_a_pool_that_shrank_serves_who_waited_after_a_restart_too():
+    with daemon.client() as c:
+        c.call("pool.set", name="shrinking", slots=4)
+        gate = os.path.join(daemon.directory, "gate")
+        hold = {"sh": "while [ ! -e \"$GATE\" ]; do sleep 0.05; done", "pool": "shrinking"}
+        job = c.submit([{"gather": [hold, {"run": ["echo", "wide"], "pool": "shrinking", "slots": 4}]}],
+                       env=dict(os.environ, GATE=gate))
+        wait_until(lambda: [p for p in c.call("pool.list")["pools"] if p["taken"] == 1 and p["waiting"] == 1], "a line")
+        c.call("pool.set", name="shrinking", slots=2)
+    daemon.restart()
+    with open(gate, "w", encoding="ascii"):
+        pass
+    with daemon.client() as c:
+        got = c.finish(job)
+        equal(got["state"], "succeeded", str(got["error"]))
+
+
 def test_a_command_is_shown_as_it_was_written():
     script = "echo a; # é" + "é" * 200
     with daemon.client() as c:

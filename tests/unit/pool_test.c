@@ -14,7 +14,7 @@ static struct leaf make_leaf(uint64_t seq, int32_t priority, uint32_t slots)
 static void enter(struct pools *p, struct leaf *leaf, const char *name)
 {
     struct err err;
-    ck_assert_msg(pools_enter(p, leaf, name, &err), "%s", err.text);
+    ck_assert_msg(pools_enter(p, leaf, name, false, &err), "%s", err.text);
 }
 
 START_TEST(first_come_within_priority)
@@ -86,10 +86,13 @@ START_TEST(what_can_never_start_is_refused)
     struct err err;
     struct pools *p = pools_new(2);
     struct leaf l = make_leaf(1, 0, 3);
-    ck_assert(!pools_enter(p, &l, "default", &err));
+    ck_assert(!pools_enter(p, &l, "default", false, &err));
     ck_assert_str_eq(err.text, "needs 3 slots, pool \"default\" has 2");
+    ck_assert(pools_enter(p, &l, "default", true, &err)); /* after a restart */
+    ck_assert_ptr_eq(pools_next(p), &l);
+    pools_leave(&l);
     l.spec.slots = 1;
-    ck_assert(!pools_enter(p, &l, "gpu", &err));
+    ck_assert(!pools_enter(p, &l, "gpu", false, &err));
     ck_assert(strstr(err.text, "there is no pool \"gpu\""));
     ck_assert_ptr_null(l.user);
     ck_assert(!pools_set(p, "", 1, &err));
