@@ -120,11 +120,15 @@ static void raise_group(struct task *t, struct task_group_act *a)
         task_uncancel(t);
         task_cancel(t);
     }
-    struct value *cause = task_handled(t);
-    if (cause && value_depth(cause) > VALUE_MAX_DEPTH / 2)
-        cause = NULL;
-    task_done(t, DONE_RAISE,
-              error_group("unhandled errors in a TaskGroup", w->errors, w->n_errors, cause));
+    static const char message[] = "unhandled errors in a TaskGroup";
+    struct value *handled = task_handled(t);
+    struct value *group = error_group(message, w->errors, w->n_errors, NULL);
+    /* As task_in_context(), but with its cause before its errors. */
+    if (handled && value_depth(handled) <= VALUE_MAX_DEPTH / 2 && !value_equal(handled, group)) {
+        value_unref(group);
+        group = error_group(message, w->errors, w->n_errors, handled);
+    }
+    task_done(t, DONE_RAISE, group);
 }
 
 static void finish(struct task *t, struct task_group_act *a)
