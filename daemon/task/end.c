@@ -154,4 +154,5 @@ void job_overdue(struct job *job)
     job->failure = error_new("TimeoutError", "the job took longer than its timeout of %g s",
                              program_document(job->program)->timeout);
     task_cancel(job->main);
+    job->interrupt = true;
 }

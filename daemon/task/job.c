@@ -240,15 +240,45 @@ static bool next_tick(struct job *job)
     return job->ready.n > 0;
 }
 
+/*
+ * A loop that awaits nothing holds up all of its job, in asyncio for ever. Who ends the job from
+ * outside, or its timeout, must be able to: such a step is interrupted where it stands.
+ */
+static void job_interrupt(struct job *job)
+{
+    if (job->deadline && job->deadline->state != TIMER_WAITING) {
+        timer_cancel(&job->deadline);
+        job_overdue(job);
+    }
+    if (!job->interrupt)
+        return;
+    job->step_nodes = 0; /* as much again for cleaning up */
+    task_interrupt(job->running);
+}
+
+/* Goes on with the step that runs. False: the budget is over. */
+static bool job_go(struct job *job, unsigned *budget)
+{
+    unsigned before = *budget;
+    if (job->step_nodes > STEP_MAX_NODES)
+        job_interrupt(job);
+    task_touch(job->running);
+    bool over = task_go(job->running, budget);
+    job->step_nodes += before - *budget;
+    if (over) {
+        job->running = NULL;
+        job->step_nodes = 0;
+    }
+    return over;
+}
+
 void job_run(struct job *job, unsigned *budget)
 {
     struct ready *r = &job->ready;
     while (job->phase != PHASE_OVER && *budget > 0) {
         if (job->running) {
-            task_touch(job->running);
-            if (!task_go(job->running, budget))
+            if (!job_go(job, budget))
                 return;
-            job->running = NULL;
         } else if (r->n > 0 && r->ring[r->head].seq < r->tick_end) {
             --*budget;
             job_touch(job); /* how far the queue has come */

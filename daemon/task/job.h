@@ -13,6 +13,7 @@
 
 enum {
     JOB_MAX_TASKS = 1000000,
+    STEP_MAX_NODES = 100000, /* of a job that is ended from outside: see job_interrupt() */
     TASK_MAX_STACK_BYTES = 256 * 1024,
 };
 
@@ -59,6 +60,8 @@ struct job {
     struct task *first, *last; /* all that are in memory */
     struct task *main;         /* counted */
     struct task *running;      /* in the middle of a step */
+    size_t step_nodes;         /* that this step has been through */
+    bool interrupt;            /* ended from outside: a step without end is, too */
     size_t live;               /* tasks */
     size_t sources;            /* timers of tasks, and commands that have not ended */
     struct task **changed;     /* dirty, each kept by its bit */
@@ -74,7 +77,7 @@ struct job {
     size_t n_changed_objects, cap_changed_objects;
     size_t n_objects, n_items, item_bytes; /* items: of all its queues */
     bool object_rows;                      /* some were stored */
-    uint64_t stop_seq;      /* of the HANDLE_STOP in the queue */
+    uint64_t stop_seq;                     /* of the HANDLE_STOP in the queue */
 };
 
 struct runtime {

@@ -101,6 +101,7 @@ bool runtime_cancel(struct runtime *rt, uint64_t id)
     if (!job || job->phase == PHASE_OVER)
         return false;
     task_cancel(job->main);
+    job->interrupt = true;
     return true;
 }
 

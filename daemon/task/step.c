@@ -184,6 +184,20 @@ bool task_go(struct task *t, unsigned *budget)
     return true;
 }
 
+void task_interrupt(struct task *t)
+{
+    if (t->op == OP_NONE)
+        return;
+    if (!t->must_cancel)
+        t->cancels++;
+    t->must_cancel = false;
+    value_unref(t->value);
+    t->op_node = NULL;
+    t->op = OP_DELIVER;
+    t->how = DONE_RAISE;
+    t->value = error_new("CancelledError", "%s", "");
+}
+
 /* The outcome of what it waited for; value and error are new references, at most one is set. */
 static void take_outcome(struct task *t, struct value **value, struct value **error)
 {

@@ -131,6 +131,8 @@ void task_sweep_kept(struct task *t);
 
 /* asyncio's Task.cancel(). False when it is done. */
 bool task_cancel(struct task *t);
+/* In the middle of a step: CancelledError comes now instead of what would. */
+void task_interrupt(struct task *t);
 /* asyncio's Task.uncancel(): what is left. */
 uint32_t task_uncancel(struct task *t);
 /* asyncio's `_must_cancel` rule at the end of a step. */

@@ -71,6 +71,20 @@ def test_a_pool_that_shrank_serves_who_waited_after_a_restart_too():
         equal(got["state"], "succeeded", str(got["error"]))
 
 
+def test_a_loop_that_awaits_nothing_can_be_ended():
+    loop = {"while": True, "do": []}
+    with daemon.client() as c:
+        for document in (loop, {"gather": [loop, {"sleep": 1000}]},
+                         {"try": [loop], "finally": {"print": "cleaned up"}}):
+            job = c.submit([document])
+            wait_until(lambda: c.call("job.get", id=job)["state"] == "running", "its start")
+            c.call("job.cancel", id=job)
+            equal(c.finish(job)["state"], "cancelled")
+        equal(c.call("job.get", id=job)["output"], ["cleaned up"])
+        got = c.run({"timeout": 0.2, "main": [loop]})
+        equal((got["state"], got["error"]["type"]), ("failed", "TimeoutError"))
+
+
 def test_a_command_is_shown_as_it_was_written():
     script = "echo a; # é" + "é" * 200
     with daemon.client() as c:
