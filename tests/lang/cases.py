@@ -31,7 +31,9 @@ def fits(pattern, value):
 
 def run(path, mode):
     try:
-        done = subprocess.run([PROGRAM, "--diagnostics", *mode, path], stdin=subprocess.DEVNULL,
+        # What the comparison with asyncio found has no diagnostics: they are no output.
+        shown = [] if os.path.basename(os.path.dirname(path)) == "found" else ["--diagnostics"]
+        done = subprocess.run([PROGRAM, *shown, *mode, path], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               timeout=60 * int(os.environ.get("TEST_FACTOR", "1")))
     except subprocess.TimeoutExpired as e:
