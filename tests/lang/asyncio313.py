@@ -244,6 +244,10 @@ async def wait(tasks, timeout, return_when):
     """asyncio.wait(), in order of creation."""
     if not tasks:
         raise ValueError("Set of Tasks/Futures is empty.")
+    if return_when not in ("FIRST_COMPLETED", "FIRST_EXCEPTION", "ALL_COMPLETED"):
+        raise ValueError("Invalid return_when value: %s" % return_when)
+    if any(not isinstance(t, Task) for t in tasks):
+        raise TypeError("Passing coroutines is forbidden, use tasks explicitly.")
     tasks = sorted(dict.fromkeys(tasks), key=lambda t: t.number)
     done, pending = await asyncio.tasks._wait(tasks, timeout, return_when,
                                               asyncio.get_running_loop())

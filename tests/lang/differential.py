@@ -4,10 +4,12 @@
 
   differential.py [--seed N] [--count N] [--features F] [--save NAME] [--forever]
 
-corod runs each program four times (see cases.py): as it is, and loaded again from its rows at every
-tick, at every step, and with one step a turn. A program that differs is made smaller as long as it
+First the judge is asked about the cases here: their .out must be what asyncio does. Then corod runs
+each program four times (see cases.py): as it is, and loaded again from its rows at every tick, at every
+step, and with one step a turn. A program that differs is made smaller as long as it
 differs, and printed; --save keeps it as found/NAME.json and found/NAME.out (what the judge says).
-With --check FILE only that document is compared.
+With --check FILE only that document is compared. --native PYTHON puts CPython 3.13 with its own
+asyncio (native.py) in corod's place: so the judge is judged.
 """
 import argparse
 import json
@@ -25,6 +27,8 @@ BUILDDIR = os.environ.get("BUILDDIR", os.path.dirname(os.path.dirname(HERE)))
 RUN_CASE = os.path.join(BUILDDIR, "tests", "lang", "run_case")
 JUDGE = [sys.executable, os.path.join(HERE, "judge.py"), "--many"]
 MODES = [[], ["--reload"], ["--reload", "--budget", "1"], ["--budget", "1"]]
+# Asyncio has no word for these: tasks in a circle that swallow every cancellation.
+NO_WORD = ("order/deadlock-swallowed",)
 SHRINK_S = float(os.environ.get("SHRINK_S", "40"))
 ANSWER_S = 20
 MAX_SHOWN = 5
@@ -133,9 +137,11 @@ def normal(lines):
 
 
 class Court:
-    def __init__(self, modes):
+    def __init__(self, modes, native=None):
         self.judge = Side(JUDGE, is_judge=True)
         self.sides = [(mode, Side([RUN_CASE, *mode, "--many"])) for mode in modes]
+        if native:
+            self.sides = [([], Side([native, os.path.join(HERE, "native.py")], is_judge=True))]
 
     def stop(self):
         for side in [self.judge] + [s for _, s in self.sides]:
@@ -252,10 +258,36 @@ def shrink(court, document, verdict):
     return document, verdict
 
 
+def compare_cases(judge):
+    """[passed, failed]: what the cases expect, and what asyncio does."""
+    bases = []
+    for folder in sorted(os.listdir(HERE)):
+        if os.path.isdir(os.path.join(HERE, folder)):
+            bases += [os.path.join(folder, name[:-5])
+                      for name in sorted(os.listdir(os.path.join(HERE, folder)))
+                      if name.endswith(".json")]
+    bases = [b for b in bases if b not in NO_WORD]
+    documents = []
+    for base in bases:
+        with open(os.path.join(HERE, base + ".json"), encoding="utf-8") as f:
+            documents.append(json.load(f))
+    counts = [0, 0]
+    for base, got in zip(bases, judge.each(documents)):
+        with open(os.path.join(HERE, base + ".out"), encoding="utf-8") as f:
+            expected = normal(f.read().splitlines())
+        got = normal(got)
+        if not sound(expected):
+            got = [line for line in got if not line.startswith("=> ")]
+        counts[got != expected] += 1
+        if got != expected:
+            print("FAILED %s: asyncio says\n  %s" % (base, "\n  ".join(got)))
+    return counts
+
+
 def show(document, verdict):
     mode, expected, got = verdict
     print(json.dumps(document, indent=1))
-    print("corod %s:" % (" ".join(mode) or "as it is"))
+    print("corod %s (or CPython 3.13):" % (" ".join(mode) or "as it is"))
     print("  " + "\n  ".join(got))
     print("asyncio:")
     print("  " + "\n  ".join(expected))
@@ -275,17 +307,20 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", default="1")
     parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--features", default="slice",
+    parser.add_argument("--features", default="all",
                         help="slice, all, or names of generate.MORE with commas between")
     parser.add_argument("--save")
     parser.add_argument("--forever", action="store_true")
     parser.add_argument("--check")
+    parser.add_argument("--native", metavar="PYTHON", help="a CPython 3.13")
     parser.add_argument("--plain", action="store_true", help="only as it is")
     parser.add_argument("--max", type=int, default=MAX_SHOWN, help="stop after so many differences")
     args = parser.parse_args()
-    court = Court(MODES[:1] if args.plain else MODES)
+    court = Court(MODES[:1] if args.plain else MODES, args.native)
     passed = failed = at = 0
     try:
+        if not args.check and not args.native:
+            passed, failed = compare_cases(court.judge)
         while failed < args.max:
             if args.check:
                 with open(args.check, encoding="utf-8") as f:

@@ -463,10 +463,20 @@ class Generator:
         name = self.fresh("e")
         inner.errors = inner.errors + [name]
         if self.chance(0.5):
-            kind = self.random.choice(["A", "ValueError", ["A", "B"], "Exception"])
-            return {"try": node, "except*": [{"type": kind, "as": name,
-                                              "do": [self.say("${%s}" % name),
-                                                     {"sleep": self.time()}]}]}
+            handlers = []
+            for kind in self.random.sample(["A", "ValueError", ["B", "TimeoutError"], "Exception"],
+                                           self.random.randint(1, 3)):
+                last = self.pick((3, lambda: {"sleep": self.time()}),
+                                 (1, lambda: {"raise": None}),
+                                 (1.5, lambda: {"raise": {"type": "A", "message": self.fresh("m")}}))
+                handlers.append({"type": kind, "as": name, "do": [self.say("${%s}" % name), last]})
+            node = {"try": node, "except*": handlers}
+            if self.chance(0.3):
+                node["else"] = self.say()
+            if self.chance(0.3):
+                node["finally"] = [self.say(), {"sleep": self.time()}]
+            return {"try": node, "except": [{"as": name, "do": self.say("${%s}" % name)}]} \
+                if self.chance(0.7) else node
         return {"try": node, "except": [{"type": "ExceptionGroup", "as": name,
                                          "do": [self.say("${%s}" % name)] +
                                          as_list(self.body(inner, depth))}]}

@@ -12,6 +12,7 @@ import asyncio
 import json
 import re
 import sys
+import threading
 import warnings
 
 import asyncio313
@@ -20,6 +21,7 @@ import values
 from values import Handle, error_value
 
 NORMAL, RETURN, BREAK, CONTINUE = range(4)
+ERRORS = (Exception, asyncio.CancelledError, BaseExceptionGroup)  # what a program can see
 KILL_US = 230000  # a command ends so long after its signal
 STUCK_MAX = 3
 MODIFIERS = ("as", "name", "timeout", "retry")
@@ -306,9 +308,9 @@ class Job:
     def task(self, coro, name=None, group=None):
         """create_task() of a Coro or of a branch's coroutine object."""
         if isinstance(coro, Coro):
-            coro.used = True
             name = coro.name if name is None else name
-            coro = coro.object
+            used, coro.used = coro.used, True
+            coro = reused() if used else coro.object
         name = None if name is None else values.text(name)
         return (group or self.loop).create_task(self.started(coro), name=name)
 
@@ -448,7 +450,7 @@ class Job:
         while True:
             try:
                 return await body()
-            except (Exception, asyncio.CancelledError) as e:
+            except ERRORS as e:
                 attempt += 1
                 if isinstance(e, asyncio.CancelledError) or attempt >= int(numbers["attempts"]) \
                         or not any(values.matches(e, name) for name in on):
@@ -568,7 +570,7 @@ class Job:
             return Ticker(self.number(scope, source["ticker"], "the ticker", 0))
         if isinstance(source, dict) and "as_completed" in source:
             things = scope.eval(source["as_completed"])
-            return asyncio313.AsCompleted([self.task_of(t) for t in things])
+            return asyncio313.AsCompleted([self.task_of(t) for t in dict.fromkeys(things)])
         if isinstance(source, dict) and "range" in source:
             return Each(self.listed(source, scope))
         value = scope.eval(source)
@@ -586,7 +588,7 @@ class Job:
         try:
             how, value = await self.try_except(node, scope)
         except BaseException as error:
-            if final is not None and isinstance(error, (Exception, asyncio.CancelledError)):
+            if final is not None and isinstance(error, ERRORS):
                 with Handling(self, error):
                     how, value = await self.node(final, scope)
                 if how != NORMAL:
@@ -601,7 +603,7 @@ class Job:
     async def try_except(self, node, scope):
         try:
             how, value = await self.node(node["try"], scope)
-        except (Exception, asyncio.CancelledError) as error:
+        except ERRORS as error:
             handler = find_handler(node.get("except", []), error)
             if handler is None:
                 raise
@@ -616,7 +618,7 @@ class Job:
     async def try_star(self, node, scope):
         """`except*`: Python's own statement, made with as many handlers."""
         handlers = node["except*"]
-        result = [NORMAL, None]
+        result, raised = [NORMAL, None], []
 
         async def body():
             result[:] = await self.node(node["try"], scope)
@@ -628,16 +630,31 @@ class Job:
         async def handle(i, error):
             if "as" in handlers[i]:
                 scope.variables[handlers[i]["as"]] = error_value(error)
-            with Handling(self, error):
-                result[:] = await self.node(handlers[i]["do"], scope)
+            traceback, context = error.__traceback__, error.__context__
+            try:
+                with Handling(self, error):
+                    result[:] = await self.node(handlers[i]["do"], scope)
+            except ERRORS as e:
+                if e is not error:
+                    raised.append(e)
+                    raise
+                # Raised again: that is to happen in the handler itself, as if it had not yet.
+                error.__traceback__, error.__context__ = traceback, context
+                return True
+            return False
 
         async def final():
             if "finally" in node:
                 end = await self.node(node["finally"], scope)
                 if end[0] != NORMAL:
                     raise AssertionError("the judge knows no return from this finally")
-        await star(len(handlers))([classes(h.get("type", "Exception")) for h in handlers],
-                                  body, handle, otherwise, final)
+        types = [classes(h.get("type", "Exception")) for h in handlers]
+        try:
+            await star(len(handlers))(types, body, handle, otherwise, final)
+        except BaseExceptionGroup as e:
+            if e.message == "" and len(raised) == 1 and e.exceptions == tuple(raised):
+                raise raised[0] from None  # 3.12 and later do not wrap one
+            raise
         return tuple(result)
 
     # ---- tasks ----
@@ -699,7 +716,11 @@ class Job:
     async def do_create_task(self, node, scope):
         with self.context():
             name = scope.eval(node["name"]) if "name" in node else None
-            group = scope.eval(node["in"]).it if "in" in node else None
+            group = scope.eval(node["in"]) if "in" in node else None
+            if group is not None:
+                if not isinstance(group, Object) or group.kind != "task_group":
+                    raise TypeError("in takes a task_group, not %s" % values.type_name(group))
+                group = group.it
             what = node["create_task"]
             if isinstance(what, str):
                 coro = scope.eval(what)
@@ -788,12 +809,11 @@ class Job:
             given = scope.eval(what)
             if isinstance(given, Object):
                 return NORMAL, await given.it.wait()
-            given = given if isinstance(given, list) else [given]
-            if any(not isinstance(t, asyncio313.Task) for t in given):
-                raise TypeError("Passing coroutines is forbidden, use tasks explicitly.")
+            if isinstance(given, asyncio313.Task):
+                raise TypeError("expect a list of futures, not Task")
             timeout = scope.eval(node.get("timeout"))
-            done, pending = await asyncio313.wait(given, timeout,
-                                                  node.get("return_when", "ALL_COMPLETED"))
+            when = scope.eval(node.get("return_when", "ALL_COMPLETED"))
+            done, pending = await asyncio313.wait(given, timeout, when)
         return NORMAL, {"done": done, "pending": pending}
 
     async def do_shield(self, node, scope):
@@ -986,7 +1006,8 @@ def star(n):
     lines = ["async def run(types, body, handle, otherwise, final):", "  try:",
              "    try:", "      await body()"]
     for i in range(n):
-        lines += ["    except* types[%d] as e:" % i, "      await handle(%d, e)" % i]
+        lines += ["    except* types[%d] as e:" % i, "      if await handle(%d, e):" % i,
+                  "        raise"]
     lines += ["    else:", "      await otherwise()", "  finally:", "    await final()"]
     names = {}
     exec("\n".join(lines), names)
@@ -1028,6 +1049,10 @@ class Ticker:
         return self.n - 1
 
 
+async def reused():
+    raise RuntimeError("cannot reuse already awaited coroutine")
+
+
 class Part:
     """An item of gather & co. that is about to become a task."""
 
@@ -1039,6 +1064,8 @@ class Part:
         if self.coro is None and self.node is None:
             if isinstance(self.given, Coro):
                 return self.job.task(self.given, name, group)
+            if group is not None:
+                raise TypeError("a coroutine was expected, got %s" % values.text(self.given))
             if not isinstance(self.given, asyncio313.Task):
                 raise TypeError("An asyncio.Future, a coroutine or an awaitable is required")
             return self.given
@@ -1082,7 +1109,7 @@ class Context:
         return self
 
     def __exit__(self, kind, error, traceback):
-        if not isinstance(error, (Exception, asyncio.CancelledError)) or \
+        if not isinstance(error, ERRORS) or \
                 isinstance(error, StopAsyncIteration):
             return
         stack = self.job.handled()
@@ -1103,5 +1130,13 @@ def main():
             print("\n".join(Job(json.load(f)).run()))
 
 
+def run_main():
+    """With a stack for programs that call themselves without end."""
+    threading.stack_size(512 << 20)
+    thread = threading.Thread(target=main)
+    thread.start()
+    thread.join()
+
+
 if __name__ == "__main__":
-    main()
+    run_main()

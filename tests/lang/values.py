@@ -180,8 +180,9 @@ def type_name(value):
     """As the messages that are not CPython's name it."""
     if value is None:
         return "null"
-    names = {bool: "true or false", int: "number", float: "number", str: "string", list: "list",
-             dict: "object"}
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    names = {int: "a number", float: "a number", str: "a string", list: "a list", dict: "an object"}
     return names.get(type(value)) or python_type(value)
 
 
