@@ -66,6 +66,19 @@ static void on_leaf_dropped(void *arg, struct leaf *leaf)
     attempt_leaf_dropped(arg, leaf);
 }
 
+/* As much of what a job prints is kept as of what a command writes; but here it is the beginning.
+ */
+static bool is_kept(struct engine *e, struct live *job, size_t len)
+{
+    enum { ROW_BYTES = 64 };
+    int64_t cap = e->config->log_cap_bytes;
+    bool had_room = job->output_bytes <= cap;
+    job->output_bytes += (int64_t)len + ROW_BYTES;
+    if (had_room && job->output_bytes > cap)
+        engine_diagnose(e, job, "what the job prints from here on is not kept: log_cap is reached");
+    return job->output_bytes <= cap;
+}
+
 static void add_output(struct engine *e, struct live *job, int kind, const char *text, size_t len)
 {
     batch_add(&e->open, ST_OUTPUT_ADD);
@@ -82,7 +95,7 @@ static void on_printed(void *arg, uint64_t id, uint64_t seq, const char *text, s
     struct engine *e = arg;
     struct live *job = engine_job(e, id);
     (void)seq; /* lines and diagnostics share one numbering */
-    if (job)
+    if (job && is_kept(e, job, len))
         add_output(e, job, 0, text, len);
 }
 
@@ -95,7 +108,7 @@ static void on_diagnostic(void *arg, uint64_t id, const char *text)
 {
     struct engine *e = arg;
     struct live *job = engine_job(e, id);
-    if (job)
+    if (job && is_kept(e, job, strlen(text)))
         engine_diagnose(e, job, text);
 }
 

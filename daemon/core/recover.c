@@ -199,6 +199,7 @@ static bool on_live_job(void *arg, size_t set, const struct rows *row, struct er
         .created_us = cell_int(row, 0, 10),
         .started_us = cell_int(row, 0, 11),
         .output_seq = (uint64_t)cell_int(row, 0, 17),
+        .output_bytes = cell_int(row, 0, 18),
     };
     const struct cell *state = cell_at(row, 0, 12);
     if (state->type == CELL_BLOB)

@@ -36,6 +36,8 @@ struct live {
     int umask;
     int64_t created_us, started_us, finished_us; /* wall clock; 0: not yet */
     uint64_t output_seq;
+    int64_t output_bytes; /* of what it printed, and of its rows; beyond config->log_cap_bytes it is
+                             cut */
     unsigned waiting, running; /* leaves that wait for slots, that were launched */
     bool launched;             /* ever */
     /* What the next batch must write. */

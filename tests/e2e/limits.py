@@ -45,6 +45,24 @@ def database_locked():
         db.close()
 
 
+def test_what_a_job_prints_is_capped():
+    """Also over a restart."""
+    daemon.configure("log_cap = 64K\n")
+    with daemon.client() as c:
+        c.call("system.reload")
+        job = c.submit([{"while": True, "do": [{"print": "x" * 1000}]}])
+        wait_until(lambda: c.call("job.get", id=job)["diagnostics"], "the cap")
+        printed = len(c.call("log.read", id=job, stream="output", offset=0, limit=1 << 20)["data"])
+        check(50000 < printed < 65536, printed)
+    daemon.restart()
+    with daemon.client() as c:
+        c.call("job.cancel", id=job)
+        equal(c.finish(job)["state"], "cancelled")
+        equal(len(c.call("log.read", id=job, stream="output", offset=0, limit=1 << 20)["data"]), printed)
+    daemon.configure("")
+    daemon.restart()
+
+
 def test_the_runtime_pauses_while_nothing_can_be_committed():
     with daemon.client() as c:
         job = c.submit([{"while": True, "do": [{"create_task": [{"sleep": 0}], "as": "t"},
