@@ -69,37 +69,13 @@ struct value *eval_limit(struct eval *ev, struct value *v)
                                VALUE_MAX_BYTES / 1024 / 1024, VALUE_MAX_DEPTH));
 }
 
-/* The type as CPython's messages name it. */
-static const char *python_type(const struct value *v)
-{
-    switch (value_type(v)) {
-    case VALUE_NULL:
-        return "NoneType";
-    case VALUE_BOOL:
-        return "bool";
-    case VALUE_INT:
-        return "int";
-    case VALUE_REAL:
-        return "float";
-    case VALUE_STRING:
-        return "str";
-    case VALUE_LIST:
-        return "list";
-    case VALUE_OBJECT:
-        return "dict";
-    case VALUE_HANDLE:
-        return value_handle_class(v)->kind;
-    }
-    return "?";
-}
-
 static struct value *step_index(struct eval *ev, const struct value *v, int64_t index)
 {
     if (value_type(v) == VALUE_OBJECT)
         return eval_fail(ev, error_new("KeyError", "%" PRId64, index));
     if (value_type(v) != VALUE_LIST)
         return eval_fail(
-            ev, error_new("TypeError", "'%s' object is not subscriptable", python_type(v)));
+            ev, error_new("TypeError", "'%s' object is not subscriptable", value_python_type(v)));
     int64_t n = (int64_t)value_count(v);
     struct value *item = value_item(v, (size_t)(index < 0 ? index + n : index));
     if (!item || index < -n)
@@ -122,7 +98,7 @@ static struct value *step_key(struct eval *ev, const struct value *v, const stru
             ev, error_new("TypeError", "list indices must be integers or slices, not str"));
     if (value_type(v) != VALUE_OBJECT)
         return eval_fail(
-            ev, error_new("TypeError", "'%s' object is not subscriptable", python_type(v)));
+            ev, error_new("TypeError", "'%s' object is not subscriptable", value_python_type(v)));
     struct value *found = value_find_bytes(v, name, len);
     return found ? value_ref(found) : eval_fail(ev, error_new("KeyError", "'%s'", name));
 }
@@ -186,7 +162,7 @@ static bool add_spliced(struct eval *ev, struct values *l, const struct expr *pa
         return false;
     if (value_type(list) != VALUE_LIST) {
         eval_fail(ev, error_new("TypeError", "Value after ... must be a list, not %s",
-                                python_type(list)));
+                                value_python_type(list)));
         return false;
     }
     if (!eval_charge(ev, value_count(list) / ITEMS_PER_STEP))

@@ -281,6 +281,17 @@ enum value_type value_type(const struct value *v)
     return (enum value_type)v->type;
 }
 
+const char *value_python_type(const struct value *v)
+{
+    static const char *const names[] = {
+        [VALUE_NULL] = "NoneType", [VALUE_BOOL] = "bool",  [VALUE_INT] = "int",
+        [VALUE_REAL] = "float",    [VALUE_STRING] = "str", [VALUE_LIST] = "list",
+        [VALUE_OBJECT] = "dict",
+    };
+    enum value_type type = value_type(v);
+    return type == VALUE_HANDLE ? value_handle_class(v)->kind : names[type];
+}
+
 const char *value_type_name(const struct value *v)
 {
     switch (value_type(v)) {

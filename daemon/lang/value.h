@@ -85,9 +85,11 @@ struct value *value_with(struct value *object, const char *key, struct value *v)
 
 enum value_type value_type(const struct value *v);
 const char *value_type_name(const struct value *v); /* "null", "a number", … for messages */
-bool value_is_true(const struct value *v);          /* the BOOL true */
-int64_t value_get_int(const struct value *v);       /* 0 unless INT */
-double value_get_number(const struct value *v);     /* of INT or REAL; else 0 */
+const char *
+value_python_type(const struct value *v); /* "NoneType", "int", …: as CPython's messages name it */
+bool value_is_true(const struct value *v);      /* the BOOL true */
+int64_t value_get_int(const struct value *v);   /* 0 unless INT */
+double value_get_number(const struct value *v); /* of INT or REAL; else 0 */
 bool value_is_number(const struct value *v);
 const char *value_get_string(const struct value *v,
                              size_t *len); /* len may be NULL; NUL-terminated; "" unless STRING */

@@ -134,29 +134,6 @@ static bool equal(const struct value *a, const struct value *b)
     return is_number(a) && is_number(b) ? compare_numbers(a, b) == 0 : value_equal(a, b);
 }
 
-static const char *type_name(const struct value *v)
-{
-    switch (value_type(v)) {
-    case VALUE_NULL:
-        return "NoneType";
-    case VALUE_BOOL:
-        return "bool";
-    case VALUE_INT:
-        return "int";
-    case VALUE_REAL:
-        return "float";
-    case VALUE_STRING:
-        return "str";
-    case VALUE_LIST:
-        return "list";
-    case VALUE_OBJECT:
-        return "dict";
-    case VALUE_HANDLE:
-        break;
-    }
-    return value_handle_class(v)->kind;
-}
-
 bool value_less(const struct value *a, const struct value *b, bool *ok, struct value **error)
 {
     *ok = true;
@@ -181,7 +158,7 @@ bool value_less(const struct value *a, const struct value *b, bool *ok, struct v
     *ok = false;
     if (error)
         *error = error_new("TypeError", "'<' not supported between instances of '%s' and '%s'",
-                           type_name(a), type_name(b));
+                           value_python_type(a), value_python_type(b));
     return false;
 }
 

@@ -23,29 +23,6 @@ static const struct await_node *node_of(const struct act *a)
     return (const struct await_node *)(const void *)a->node;
 }
 
-static const char *python_type(const struct value *v)
-{
-    switch (value_type(v)) {
-    case VALUE_NULL:
-        return "NoneType";
-    case VALUE_BOOL:
-        return "bool";
-    case VALUE_INT:
-        return "int";
-    case VALUE_REAL:
-        return "float";
-    case VALUE_STRING:
-        return "str";
-    case VALUE_LIST:
-        return "list";
-    case VALUE_OBJECT:
-        return "dict";
-    case VALUE_HANDLE:
-        break;
-    }
-    return value_handle_class(v)->kind;
-}
-
 /* The value when it is there at once; else NULL: it waits, or has raised. */
 static struct value *await_task(struct task *t, struct task *target)
 {
@@ -75,7 +52,7 @@ static struct value *await_value(struct task *t, struct act *a, const struct val
         return await_task(t, target);
     if (!c) {
         task_raise(t, error_new("TypeError", "object %s can't be used in 'await' expression",
-                                python_type(what)));
+                                value_python_type(what)));
         return NULL;
     }
     /* The stack may move: `a` is not used after this. */
