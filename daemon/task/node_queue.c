@@ -135,7 +135,7 @@ static bool check(enum object_type type, int64_t n, struct value **error)
     if ((type == OBJECT_SEMAPHORE || type == OBJECT_BOUNDED_SEMAPHORE) && n < 0)
         *error = error_new("ValueError", "Semaphore initial value must be >= 0");
     else if (type == OBJECT_BARRIER && n < 1)
-        *error = error_new("ValueError", "parties must be >= 1");
+        *error = error_new("ValueError", "parties must be > 0");
     else if (type == OBJECT_BARRIER && n > JOB_MAX_TASKS)
         *error = error_new("ValueError", "parties must be at most %d", (int)JOB_MAX_TASKS);
     else
