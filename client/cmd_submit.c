@@ -129,7 +129,7 @@ static int check_file(struct conn *conn, const struct options *o, const char *pa
         buf_release(&text);
         return cli_fail(c, &err);
     }
-    json_t *result = submit_check(conn, text.data, text.len, &err);
+    json_t *result = submit_ask(conn, "job.check", text.data, text.len, "", &err);
     if (result == NULL) {
         status = submit_refused(conn, path, text.data, text.len, &err);
         if (c->json && json_is_array(conn->mistakes))

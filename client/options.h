@@ -19,6 +19,7 @@ struct options {
     bool keep_order, null_args;            /* map */
     const char *jobs_at_once, *results;    /* map */
     bool wait, follow;                     /* submit, log */
+    bool trace, only_output;               /* simulate */
     bool any;                              /* wait */
     const char *deadline;                  /* wait */
     bool all;                              /* ls, tree */

@@ -182,12 +182,14 @@ json_t *submit_text(struct conn *c, const char *text, size_t len, const char *ke
     }
 }
 
-json_t *submit_check(struct conn *c, const char *text, size_t len, struct err *err)
+json_t *submit_ask(struct conn *c, const char *method, const char *text, size_t len,
+                   const char *more, struct err *err)
 {
     struct buf params = {0};
     put_document(&params, text, len);
+    buf_addstr(&params, more);
     buf_addch(&params, '}');
-    json_t *result = conn_reply(c, conn_send_text(c, "job.check", buf_cstr(&params)), err);
+    json_t *result = conn_reply(c, conn_send_text(c, method, buf_cstr(&params)), err);
     buf_release(&params);
     return result;
 }

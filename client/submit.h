@@ -35,8 +35,10 @@ json_t *job_options_command(const struct job_options *o, size_t argc, char *cons
  * result. With a key it is sent again when the daemon goes away. NULL: *err and c->mistakes.
  */
 json_t *submit_text(struct conn *c, const char *text, size_t len, const char *key, struct err *err);
-/* job.check's result for a document. */
-json_t *submit_check(struct conn *c, const char *text, size_t len, struct err *err);
+/* The result of a method that takes a document and nothing else but `more`: members behind it, as
+ * ",\"trace\":true", or "". */
+json_t *submit_ask(struct conn *c, const char *method, const char *text, size_t len,
+                   const char *more, struct err *err);
 /* The same as submit_text() for a document of ours (taken over). */
 json_t *submit_document(struct conn *c, json_t *document, const char *key, struct err *err);
 /* Says why a document was refused, or what is odd about one that was not: path and text as in

@@ -15,6 +15,9 @@ void view_job(struct cli *c, const json_t *job);
  * counted instead of shown. */
 void view_tree(struct cli *c, const json_t *tree, bool all);
 
+/* job.simulate's timeline: tasks as bars over `duration` seconds. */
+void view_gantt(struct cli *c, const json_t *timeline, double duration);
+
 /* The rows of pool.list. */
 void view_pools(struct cli *c, const json_t *pools, bool heading);
 

@@ -253,12 +253,13 @@ bool engine_turn(void *arg)
     if (!is_full(e))
         more = runtime_tick(e->runtime, engine_now_us(e), TURN_BUDGET);
     more |= attempts_launch(e);
+    bool simulated = simulations_turn(e);
     commit(e);
     exec_flush(e->exec);
     arm_timer(e);
     /* Effects may have asked for more: a client's next request, a start that was cancelled
      * meanwhile. */
-    return !is_full(e) && (more || (!e->is_committing && (e->effects.n || e->open.statements)));
+    return simulated || (!is_full(e) && (more || (!e->is_committing && (e->effects.n || e->open.statements))));
 }
 
 void engine_after_commit(struct engine *e, void (*fn)(void *arg), void *arg)
@@ -286,6 +287,7 @@ struct engine *engine_new(struct loop *l, const struct config *config,
                           struct err *err)
 {
     struct engine *e = xcalloc(1, sizeof *e);
+    TAILQ_INIT(&e->simulations);
     e->loop = l;
     e->config = config;
     e->on_event = on_event;
@@ -332,6 +334,7 @@ void engine_free(struct engine *e)
     if (e->store && e->exec)
         finish_commits(e);
     worker_free(e->worker, submission_drop);
+    simulations_free(e);
     exec_client_free(e->exec);
     attempts_free(e);
     store_close(e->store);

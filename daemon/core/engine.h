@@ -14,6 +14,7 @@
 #include "daemon/lang/program.h"
 #include "daemon/store/store.h"
 #include "daemon/task/runtime.h"
+#include "daemon/task/simulate.h"
 #include "proto/err.h"
 #include "proto/state.h"
 
@@ -85,6 +86,20 @@ void engine_check(struct engine *e, const char *text, size_t len,
                   void (*on_done)(void *arg, const struct mistakes *errors,
                                   const struct mistakes *warnings),
                   void *arg);
+
+struct simulating;
+/*
+ * Runs a job on virtual time (daemon/task/simulate.h), a slice in each turn of the loop. on_done
+ * comes once: with the simulation (borrowed), or with errors (ERR_INVALID_JOB), or err alone; NULL
+ * is returned when it has come already. Big documents are parsed on the worker.
+ */
+struct simulating *engine_simulate(struct engine *e, const char *text, size_t len, bool trace,
+                                   void (*on_done)(void *arg, const struct simulation *s,
+                                                   const struct mistakes *errors,
+                                                   const struct err *err),
+                                   void *arg);
+/* Nobody wants it any more: on_done does not come. */
+void engine_simulate_drop(struct simulating *s);
 
 /* A live job, as it is in memory (a reply that shows it waits for engine_after_commit). Borrowed
  * strings. */

@@ -3,6 +3,7 @@
 /* The engine's own structures, shared by the files of this folder. */
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "daemon/base/map.h"
 #include "daemon/base/worker.h"
@@ -95,6 +96,9 @@ struct engine {
     struct failed_leaf *failed;
     size_t n_failed, cap_failed;
 
+    TAILQ_HEAD(, simulating) simulations;
+    size_t n_simulations;
+
     bool exec_seen;  /* its highest number is known: launches may be numbered */
     bool exec_ready; /* up, and all open attempts are resolved */
     size_t n_resolving;
@@ -166,6 +170,16 @@ char *path_in(const char *dir, const char *path);
 
 /* submit.c: a submission that will not be answered any more */
 void submission_drop(void *submit);
+
+/* Only checks: program is borrowed, NULL when there are errors. */
+void submission_parse(struct engine *e, const char *text, size_t len,
+                      void (*on_parsed)(void *arg, struct program *program,
+                                        const struct mistakes *errors),
+                      void *arg);
+
+/* simulate.c: a slice of one; true when there was one */
+bool simulations_turn(struct engine *e);
+void simulations_free(struct engine *e);
 
 /* recover.c */
 bool engine_recover(struct engine *e, struct err *err);

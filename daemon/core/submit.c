@@ -33,6 +33,7 @@ struct submit {
     void (*on_submitted)(void *arg, const struct submitted *r, const struct mistakes *errors,
                          const struct err *err);
     void (*on_checked)(void *arg, const struct mistakes *errors, const struct mistakes *warnings);
+    void (*on_program)(void *arg, struct program *program, const struct mistakes *errors);
     void *arg;
 };
 
@@ -266,6 +267,11 @@ static void on_parsed(void *arg)
     struct submit *s = arg;
     struct engine *e = s->engine;
     struct err err;
+    if (s->on_program) {
+        s->on_program(s->arg, s->program, &s->errors);
+        submit_free(s);
+        return;
+    }
     if (s->on_checked) {
         s->on_checked(s->arg, &s->errors, &s->warnings);
         submit_free(s);
@@ -341,5 +347,16 @@ void engine_check(struct engine *e, const char *text, size_t len,
     struct submit *s = xcalloc(1, sizeof *s);
     *s = (struct submit){
         .engine = e, .text = xmemdup(text, len), .len = len, .on_checked = on_done, .arg = arg};
+    run(s);
+}
+
+void submission_parse(struct engine *e, const char *text, size_t len,
+                      void (*on_program)(void *arg, struct program *program,
+                                         const struct mistakes *errors),
+                      void *arg)
+{
+    struct submit *s = xcalloc(1, sizeof *s);
+    *s = (struct submit){
+        .engine = e, .text = xmemdup(text, len), .len = len, .on_program = on_program, .arg = arg};
     run(s);
 }

@@ -20,7 +20,7 @@ static void not_found(struct request *r, uint64_t id)
     request_error(r, ERR_NOT_FOUND, NULL, "there is no job %llu", (unsigned long long)id);
 }
 
-static void refuse_document(struct request *r, const struct mistakes *errors)
+void request_refuse_document(struct request *r, const struct mistakes *errors)
 {
     struct buf data = {0};
     struct json_out o = {.out = &data};
@@ -40,7 +40,7 @@ static void on_submitted(void *arg, const struct submitted *s, const struct mist
     struct buf b = {0};
     struct json_out o = {.out = &b};
     if (err && errors) {
-        refuse_document(r, errors);
+        request_refuse_document(r, errors);
         return;
     }
     if (err) {
@@ -113,7 +113,7 @@ static void on_checked(void *arg, const struct mistakes *errors, const struct mi
     struct buf b = {0};
     struct json_out o = {.out = &b};
     if (errors && errors->n) {
-        refuse_document(r, errors);
+        request_refuse_document(r, errors);
         return;
     }
     jout_begin_object(&o);

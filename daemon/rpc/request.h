@@ -46,6 +46,8 @@ void request_error(struct request *r, int code, const struct buf *data, const ch
 /* The same from an err; adds retry_after where the contract has it. */
 void request_fail(struct request *r, const struct err *err);
 void request_mistakes(struct request *r, const struct json_mistakes *m);
+/* An invalid job, with all its mistakes (job.c). */
+void request_refuse_document(struct request *r, const struct mistakes *errors);
 
 /* Answers with r->result after the commit of all that has happened so far. */
 void request_result_after_commit(struct request *r);
