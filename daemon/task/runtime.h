@@ -194,9 +194,9 @@ void runtime_collect(struct runtime *rt, const struct runtime_sink *sink, void *
 
 /*
  * Takes up a job from its rows. Feed: begin, then every task row (ascending id), then every end row
- * (ascending seq), every object's row, every item's (by object, ascending seq), then finish. Leaves that were wanted are wanted again through
- * effects->leaf_wanted in their old order, launched ones are found by runtime_leaf_find(). False
- * with err when a row is damaged: the job is not taken up.
+ * (ascending seq), every object's row, every item's (by object, ascending seq), then finish. Leaves
+ * that were wanted are wanted again through effects->leaf_wanted in their old order, launched ones
+ * are found by runtime_leaf_find(). False with err when a row is damaged: the job is not taken up.
  */
 struct job_loader;
 struct job_loader *runtime_load_begin(struct runtime *rt, uint64_t job, struct program *program,
