@@ -222,7 +222,10 @@ static void tell_runtime(struct engine *e, struct attempt *a, const struct exec_
         [EXEC_LOST] = LEAF_LOST,
     };
     struct streams s = {0};
-    read_streams(e, end, &s);
+    if (!a->leaf->spec.lines)
+        read_streams(e, end, &s);
+    else if (!end->log_in_file)
+        outlog_extract(end->output, end->output_len, OUTLOG_MASK(OUTLOG_STDOUT), &s.out, NULL);
     struct leaf_outcome outcome = {
         .status = end->status,
         .text = end->text,
@@ -234,8 +237,15 @@ static void tell_runtime(struct engine *e, struct attempt *a, const struct exec_
         .duration_s = (double)end->duration_us / 1e6,
     };
     outcome.how = how[end->outcome];
+    outcome.spooled = end->log_in_file || end->outcome == EXEC_LOST;
+    outcome.spool_bytes = end->log_bytes;
+    if (a->leaf->spec.lines && end->log_lost) {
+        outcome.how = LEAF_LOST;
+        outcome.text = "a part of its output could not be stored";
+    }
     pools_leave(a->leaf);
     runtime_leaf_ended(e->runtime, a->leaf, &outcome);
+    spool_ended(e, a->number);
     a->leaf = NULL;
     buf_release(&s.out);
     buf_release(&s.err);
@@ -439,6 +449,8 @@ static void on_resolved(void *arg, uint64_t number, enum exec_state state)
         a->state = ATTEMPT_SENT;
         if (a->stop || !a->leaf)
             exec_stop(e->exec, number, grace_ms(e));
+        else
+            spool_resolved(e, number);
     }
     resolved(e, a);
 }

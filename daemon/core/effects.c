@@ -52,3 +52,10 @@ void effects_number(struct effects *f, enum effect_kind kind, uint64_t number)
 {
     add(f, kind)->number = number;
 }
+
+void effects_credit(struct effects *f, uint64_t number, uint64_t position)
+{
+    struct effect *x = add(f, EFFECT_CREDIT);
+    x->credit.number = number;
+    x->credit.position = position;
+}

@@ -16,6 +16,7 @@ enum effect_kind {
     EFFECT_START,  /* attempt number: send its start */
     EFFECT_STOP,   /* attempt number: stop it */
     EFFECT_SETTLE, /* attempt number: the executor may forget it */
+    EFFECT_CREDIT, /* credit: the attempt's output is taken up to there */
 };
 
 struct effect {
@@ -29,6 +30,9 @@ struct effect {
             struct event event;
             size_t text; /* offset; event.text is NULL when there is none */
         } event;
+        struct {
+            uint64_t number, position;
+        } credit;
         uint64_t number;
     };
 };
@@ -47,6 +51,7 @@ size_t effects_bytes(const struct effects *f);
 void effects_call(struct effects *f, void (*fn)(void *arg), void *arg);
 /* event->text is copied. */
 void effects_event(struct effects *f, const struct event *event);
+void effects_credit(struct effects *f, uint64_t number, uint64_t position);
 void effects_number(struct effects *f, enum effect_kind kind, uint64_t number);
 
 #endif

@@ -79,6 +79,11 @@ static bool is_kept(struct engine *e, struct live *job, size_t len)
     return job->output_bytes <= cap;
 }
 
+static void on_lines_wanted(void *arg, struct leaf *leaf)
+{
+    spool_wanted(arg, leaf);
+}
+
 static void add_output(struct engine *e, struct live *job, int kind, const char *text, size_t len)
 {
     batch_add(&e->open, ST_OUTPUT_ADD);
@@ -148,6 +153,7 @@ static void on_job_ended(void *arg, uint64_t id, enum job_end how, struct value 
 static const struct runtime_effects effects_of_runtime = {
     .leaf_wanted = on_leaf_wanted,
     .leaf_dropped = on_leaf_dropped,
+    .lines_wanted = on_lines_wanted,
     .printed = on_printed,
     .task_changed = on_task_changed,
     .job_ended = on_job_ended,
@@ -177,6 +183,9 @@ static void release(struct engine *e, struct effects *f)
             break;
         case EFFECT_SETTLE:
             attempt_release_settle(e, x->number);
+            break;
+        case EFFECT_CREDIT:
+            spool_release_credit(e, x->credit.number, x->credit.position);
             break;
         }
     }
@@ -251,7 +260,7 @@ bool engine_turn(void *arg)
     struct engine *e = arg;
     bool more = false;
     if (!is_full(e))
-        more = runtime_tick(e->runtime, engine_now_us(e), TURN_BUDGET);
+        more = runtime_tick(e->runtime, engine_now_us(e), TURN_BUDGET) | spools_serve(e);
     more |= attempts_launch(e);
     bool simulated = simulations_turn(e);
     commit(e);
@@ -336,6 +345,7 @@ void engine_free(struct engine *e)
     worker_free(e->worker, submission_drop);
     simulations_free(e);
     exec_client_free(e->exec);
+    spools_free(e);
     attempts_free(e);
     store_close(e->store);
     pools_free(e->pools); /* they know leaves, which are the runtime's */

@@ -7,6 +7,10 @@
 #include "daemon/core/state.h"
 #include "proto/mem.h"
 
+/* A spool keeps what is not yet taken in a log's tail, a quarter of its cap: the longest line, and
+ * what is read ahead of it. */
+#define SPOOL_CAP_BYTES (4ull * (VALUE_MAX_BYTES + 8ull * EXEC_SPOOL_WINDOW_BYTES))
+
 /* What words, environment and stdin may have together; the rest of a message is small. */
 enum { START_MAX_BYTES = EXEC_FRAME_MAX_BYTES - 64 * 1024 };
 
@@ -244,6 +248,11 @@ bool attempt_send(struct engine *e, const struct attempt *a, struct err *err)
             .limits = limits,
             .n_limits = n_limits,
         };
+        if (spec->lines) {
+            start.window_bytes = EXEC_SPOOL_WINDOW_BYTES;
+            if (start.log_cap_bytes < SPOOL_CAP_BYTES)
+                start.log_cap_bytes = SPOOL_CAP_BYTES;
+        }
         exec_start(e->exec, &start);
     }
     strings_release(&argv);

@@ -103,6 +103,13 @@ struct engine {
     bool exec_ready; /* up, and all open attempts are resolved */
     size_t n_resolving;
     bool draining;
+
+    /* spool.c */
+    struct map spools; /* attempt → struct spool */
+    struct spool *first_spool, *last_spool; /* that are to be read */
+    struct outlog_follower *follower;
+    struct alarm *spool_poll;
+
     struct err storage_trouble, exec_trouble; /* code 0: all is well */
     char boot_id[40];
     int64_t clock_offset_us; /* runtime's time = boot clock + this */
@@ -159,6 +166,17 @@ void attempt_leaf_wanted(struct engine *e, struct leaf *leaf);
 void attempt_leaf_dropped(struct engine *e, struct leaf *leaf);
 struct attempt *attempt_add(struct engine *e, uint64_t number, uint64_t job, uint32_t task);
 void attempts_free(struct engine *e);
+
+/* spool.c: the output of commands whose lines are read */
+void spool_wanted(struct engine *e, struct leaf *leaf);
+/* The attempt's end was told to the runtime: what is left is read, or nothing more is. */
+void spool_ended(struct engine *e, uint64_t number);
+/* Reads a bounded part of what is wanted; true when there was something to do. */
+bool spools_serve(struct engine *e);
+void spool_release_credit(struct engine *e, uint64_t number, uint64_t position);
+/* The executor says that it runs: what it may not know is told again. */
+void spool_resolved(struct engine *e, uint64_t number);
+void spools_free(struct engine *e);
 
 /* start.c: what the executor is told of a leaf */
 /* Sends it; false with err when it cannot be built (bad bytes, too large). */

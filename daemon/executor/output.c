@@ -34,7 +34,7 @@ ssize_t output_read(struct output *o, int fd, enum outlog_stream stream, int64_t
     o->pending.len += OUTLOG_CHUNK_HEADER + (size_t)n;
     o->position += OUTLOG_CHUNK_HEADER + (size_t)n;
     if (!o->flush_at_us)
-        o->flush_at_us = now_us + OUTPUT_HOLD_US;
+        o->flush_at_us = now_us + (o->keep_all ? OUTPUT_SPOOL_HOLD_US : OUTPUT_HOLD_US);
     return n;
 }
 

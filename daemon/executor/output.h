@@ -12,6 +12,7 @@
 #include "proto/outlog.h"
 
 #define OUTPUT_HOLD_US           (200ll * 1000) /* a byte waits at most so long to be in the file */
+#define OUTPUT_SPOOL_HOLD_US     (20ll * 1000)  /* of an attempt with credit: somebody waits */
 #define OUTPUT_PENDING_MAX_BYTES (128u * 1024)  /* held when the disk refuses them; then dropped */
 
 struct output {

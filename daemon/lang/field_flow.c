@@ -83,23 +83,10 @@ static void release_source(void *out)
     expr_free(s->ticker);
 }
 
-static void parse_later(struct parser *p, const json_t *json, void *out)
-{
-    (void)json;
-    (void)out;
-    parser_complain(p, NULL, "this source is not supported by this version");
-}
-
-static void release_later(void *out)
-{
-    (void)out;
-}
-
 static const struct field_type range_type = {parse_range, release_source, "a range"};
-static const struct field_type later_type = {parse_later, release_later, "a source"};
 static const struct field source_fields[] = {
     {"range", &range_type, 0, false, NULL},
-    {"lines", &later_type, 0, false, NULL},
+    {"lines", &field_node, offsetof(struct source, lines), false, NULL},
     {"ticker", &field_number, offsetof(struct source, ticker), false, NULL},
     {"as_completed", &field_expr, offsetof(struct source, completed), false, NULL},
     {NULL},
@@ -111,10 +98,10 @@ static void parse_source(struct parser *p, const json_t *json, void *out)
     size_t before = p->complaints;
     if (json_is_object(json) && !json_object_get(json, "expr")) {
         parser_fields(p, "a source", source_fields, json, s);
-        if (p->complaints == before && !s->stop + !s->ticker + !s->completed != 2)
+        if (p->complaints == before && !s->stop + !s->ticker + !s->completed + !s->lines != 3)
             parser_complain(p, NULL,
-                            "a source is a list, a handle, {\"range\": …}, {\"ticker\": …} or "
-                            "{\"as_completed\": …}");
+                            "a source is a list, a handle, {\"range\": …}, {\"lines\": …}, "
+                            "{\"ticker\": …} or {\"as_completed\": …}");
         return;
     }
     struct expr *e = parser_expr(p, json);
@@ -128,7 +115,7 @@ static void parse_source_list(struct parser *p, const json_t *json, void *out)
 {
     const struct source *s = out;
     parse_source(p, json, out);
-    if (s->ticker || s->completed)
+    if (s->ticker || s->completed || s->lines)
         parser_complain(p, NULL, "a list or {\"range\": …} is needed here: others are for \"for\"");
 }
 

@@ -107,6 +107,7 @@ struct source {
     struct expr *start, *stop, *step; /* {"range": …}; start and step may be NULL (0 and 1) */
     struct expr *completed;           /* {"as_completed": …}: a list of tasks */
     struct expr *ticker;              /* {"ticker": seconds} */
+    struct node *lines;               /* {"lines": {"run": …}} */
 };
 
 /* An item of gather & co. */

@@ -9,6 +9,7 @@
 #include "daemon/task/waiter.h"
 
 struct feed;
+struct lines;
 struct watch;
 struct object;
 
@@ -19,6 +20,7 @@ struct for_act {
         struct iterator it;   /* a list, a range */
         struct watch *watch;  /* as_completed */
         struct object *queue; /* a queue */
+        struct lines *lines;  /* of a command */
         struct {
             struct timer *timer;
             int64_t start_us;
@@ -28,6 +30,10 @@ struct for_act {
     };
     struct waiter waiter; /* of a queue */
 };
+
+/* Phases of the activation. LEAVING: the loop is over when its source is; act.count says how (enum
+ * completion). */
+enum { FOR_BODY, FOR_WAITING, FOR_LEAVING };
 
 enum feed_step {
     FEED_ITEM,  /* *v is the next item */
@@ -43,6 +49,12 @@ struct feed {
     enum feed_step (*on_event)(struct task *t, struct for_act *a, struct value *error,
                                struct value **v);
     void (*cancel)(struct task *t, struct for_act *a); /* NULL: nothing to do */
+    /* In place of cancel(): false when that takes its time. */
+    bool (*stop)(struct task *t, struct for_act *a);
+    /* The loop is left before the end, with v. False: the task was suspended until it can be, and
+     * left() gives v back. NULL: it can be left at once. */
+    bool (*leave)(struct task *t, struct for_act *a, struct value *v);
+    struct value *(*left)(struct for_act *a);
     void (*save)(const struct task *t, const struct for_act *a, struct buf *out);
     bool (*load)(struct task *t, struct for_act *a, struct job_loader *l, struct reader *r);
     /* All rows are loaded, and it waits. NULL: nothing to do. */
@@ -60,8 +72,10 @@ bool feed_completed_begin(struct for_act *a, struct task *t, const struct source
 bool feed_ticker_begin(struct for_act *a, const struct task *t, const struct source *s,
                        struct value **error);
 
+bool feed_lines_begin(struct for_act *a, struct task *t, const struct source *s,
+                      struct value **error);
 void feed_queue_begin(struct for_act *a, struct object *queue);
 
-extern const struct feed feed_list, feed_completed, feed_ticker, feed_queue;
+extern const struct feed feed_list, feed_completed, feed_ticker, feed_queue, feed_lines;
 
 #endif

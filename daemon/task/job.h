@@ -133,6 +133,8 @@ struct leaf_run {
     struct value *result, *error; /* once it has ended */
     uint64_t done_seq;            /* of its HANDLE_LEAF, 0: none */
 };
+/* All is loaded: it is wanted again, or more of its lines. */
+void leaf_loaded(struct leaf_run *run);
 /* The end of the task's command has its turn. */
 void leaf_settle(struct task *t);
 /* The command that the task waits for, or NULL. */

@@ -3,14 +3,20 @@
 
 #include <signal.h>
 
+#include "daemon/task/lines.h"
 #include "daemon/task/save.h"
 #include "proto/mem.h"
 
-static void run_free(struct leaf_run *run)
+void leaf_run_release(struct leaf_run *run)
 {
     leaf_spec_release(&run->leaf.spec);
     value_unref(run->result);
     value_unref(run->error);
+}
+
+static void run_free(struct leaf_run *run)
+{
+    leaf_run_release(run);
     free(run);
 }
 
@@ -20,7 +26,7 @@ struct leaf_run *leaf_of(const struct task *t)
     return a && a->kind->leaf ? ((const struct leaf_act *)a)->run : NULL;
 }
 
-static void want(struct leaf_run *run)
+void leaf_want(struct leaf_run *run)
 {
     struct job *job = run->job;
     run->leaf.seq = job->rt->leaf_seq++;
@@ -28,6 +34,22 @@ static void want(struct leaf_run *run)
     job->sources++;
     job_touch(job);
     job->rt->effects->leaf_wanted(job->rt->arg, &run->leaf);
+}
+
+void leaf_run_begin(struct leaf_run *run, struct task *t, const struct leaf_spec *spec)
+{
+    run->leaf.job = t->job->id;
+    run->leaf.task = t->id;
+    run->job = t->job;
+    run->task = t;
+    if (!spec)
+        return;
+    run->leaf.spec = *spec;
+    if (t->title)
+        return;
+    struct buf title = {0};
+    leaf_spec_title(spec, 100, &title);
+    t->title = buf_steal(&title);
 }
 
 void leaf_start(struct task *t, struct act *a)
@@ -39,19 +61,10 @@ void leaf_start(struct task *t, struct act *a)
         return;
     }
     struct leaf_run *run = xcalloc(1, sizeof *run);
-    run->leaf.job = t->job->id;
-    run->leaf.task = t->id;
-    run->leaf.spec = spec;
-    run->job = t->job;
-    run->task = t;
+    leaf_run_begin(run, t, &spec);
     ((struct leaf_act *)a)->run = run;
-    if (!t->title) {
-        struct buf title = {0};
-        leaf_spec_title(&spec, 100, &title);
-        t->title = buf_steal(&title);
-    }
     task_suspend(t, WAIT_OWN, NULL);
-    want(run);
+    leaf_want(run);
 }
 
 static struct value *result_of(const struct leaf_outcome *o)
@@ -97,7 +110,7 @@ static struct value *command_error(const struct leaf_run *run, const struct leaf
     return error;
 }
 
-static void take_outcome(struct leaf_run *run, const struct leaf_outcome *o)
+void leaf_take_outcome(struct leaf_run *run, const struct leaf_outcome *o)
 {
     if (o->how == LEAF_LOST)
         run->error = error_new("LostError", "%s", o->text ? o->text : "the command was lost");
@@ -120,7 +133,7 @@ static void again(struct leaf_run *run)
     if (a)
         ((struct leaf_act *)a)->run = next;
     run_free(run);
-    want(next);
+    leaf_want(next);
 }
 
 void runtime_leaf_launched(struct runtime *rt, struct leaf *leaf, uint64_t attempt, int64_t now_us)
@@ -130,7 +143,10 @@ void runtime_leaf_launched(struct runtime *rt, struct leaf *leaf, uint64_t attem
     leaf->state = LEAF_LAUNCHED;
     map_put(&rt->attempts, attempt, leaf);
     task_touch(run->task);
-    timeout_launched(run->task, now_us);
+    if (leaf->spec.lines)
+        lines_launched(run);
+    else
+        timeout_launched(run->task, now_us);
     if (rt->effects->task_changed)
         rt->effects->task_changed(rt->arg, leaf->job, leaf->task, TASK_RUNNING);
 }
@@ -139,6 +155,10 @@ void runtime_leaf_ended(struct runtime *rt, struct leaf *leaf, const struct leaf
 {
     struct leaf_run *run = container_of(leaf, struct leaf_run, leaf);
     struct job *job = run->job;
+    if (leaf->spec.lines) {
+        lines_ended(run, outcome);
+        return;
+    }
     map_remove(&rt->attempts, leaf->attempt);
     leaf->state = LEAF_ENDED;
     job->sources--;
@@ -148,13 +168,15 @@ void runtime_leaf_ended(struct runtime *rt, struct leaf *leaf, const struct leaf
         return;
     }
     if (!leaf->cancelled)
-        take_outcome(run, outcome);
+        leaf_take_outcome(run, outcome);
     run->done_seq = job_soon(job, HANDLE_LEAF, run->task, NULL);
 }
 
 void leaf_settle(struct task *t)
 {
     struct leaf_run *run = leaf_of(t);
+    if (!run)
+        lines_settle(t);
     if (!run || !run->done_seq)
         return;
     run->done_seq = 0;
@@ -223,10 +245,8 @@ void leaf_awaits(const struct task *t, const struct act *a, struct buf *out)
     leaf_spec_title(&((const struct leaf_act *)a)->run->leaf.spec, 120, out);
 }
 
-void leaf_save(const struct task *t, const struct act *a, struct buf *out)
+void leaf_run_save(const struct leaf_run *run, struct buf *out)
 {
-    (void)t;
-    const struct leaf_run *run = ((const struct leaf_act *)a)->run;
     put_u8(out, (uint8_t)run->leaf.state);
     put_u8(out, run->leaf.cancelled);
     put_varint(out, run->leaf.seq);
@@ -237,7 +257,13 @@ void leaf_save(const struct task *t, const struct act *a, struct buf *out)
     leaf_spec_save(&run->leaf.spec, out);
 }
 
-static bool load_run(struct leaf_run *run, struct job_loader *l, struct reader *r)
+void leaf_save(const struct task *t, const struct act *a, struct buf *out)
+{
+    (void)t;
+    leaf_run_save(((const struct leaf_act *)a)->run, out);
+}
+
+bool leaf_run_load(struct leaf_run *run, struct job_loader *l, struct reader *r)
 {
     uint8_t state = get_u8(r);
     run->leaf.cancelled = get_u8(r) != 0;
@@ -249,33 +275,39 @@ static bool load_run(struct leaf_run *run, struct job_loader *l, struct reader *
         return load_fail(l, "a command");
     if (run->error && value_type(run->error) != VALUE_OBJECT)
         return load_fail(l, "a command's error");
-    if (run->done_seq && state != LEAF_ENDED)
-        return load_fail(l, "a command's end");
     if (state == LEAF_LAUNCHED && map_get(&l->rt->attempts, run->leaf.attempt))
         return load_fail(l, "an attempt that is there twice");
     run->leaf.state = (enum leaf_state)state;
+    if (run->leaf.seq >= l->rt->leaf_seq)
+        l->rt->leaf_seq = run->leaf.seq + 1;
+    if (run->leaf.state == LEAF_LAUNCHED)
+        map_put(&l->rt->attempts, run->leaf.attempt, &run->leaf);
+    if (run->done_seq)
+        load_handle(l, (struct handle){run->done_seq, run->task, NULL, HANDLE_LEAF});
     return true;
+}
+
+void leaf_loaded(struct leaf_run *run)
+{
+    const struct runtime *rt = run->job->rt;
+    if (run->leaf.state == LEAF_WANTED)
+        rt->effects->leaf_wanted(rt->arg, &run->leaf);
+    else
+        lines_loaded(run);
 }
 
 bool leaf_load(struct task *t, struct act *a, struct job_loader *l, struct reader *r)
 {
     struct leaf_run *run = xcalloc(1, sizeof *run);
-    run->leaf.job = t->job->id;
-    run->leaf.task = t->id;
+    leaf_run_begin(run, t, NULL);
     run->leaf.state = LEAF_ENDED;
-    run->job = t->job;
-    run->task = t;
     ((struct leaf_act *)a)->run = run;
-    if (!load_run(run, l, r))
+    if (!leaf_run_load(run, l, r))
         return false;
-    if (run->leaf.seq >= l->rt->leaf_seq)
-        l->rt->leaf_seq = run->leaf.seq + 1;
+    if (run->leaf.spec.lines || (run->done_seq && run->leaf.state != LEAF_ENDED))
+        return load_fail(l, "a command's end");
     if (run->leaf.state != LEAF_ENDED)
         t->job->sources++;
-    if (run->leaf.state == LEAF_LAUNCHED)
-        map_put(&l->rt->attempts, run->leaf.attempt, &run->leaf);
-    if (run->done_seq)
-        load_handle(l, (struct handle){run->done_seq, t, NULL, HANDLE_LEAF});
     if (run->leaf.state == LEAF_WANTED)
         load_leaf(l, run);
     return true;

@@ -58,6 +58,15 @@ void leaf_release(struct task *t, struct act *a);
 void leaf_awaits(const struct task *t, const struct act *a, struct buf *out);
 void leaf_check(struct parser *p, struct node *n);
 
+/* Parts of a command, for lines.c too. begin() takes over the spec; NULL: it is loaded. */
+void leaf_run_begin(struct leaf_run *run, struct task *t, const struct leaf_spec *spec);
+void leaf_run_release(struct leaf_run *run);
+void leaf_want(struct leaf_run *run);
+/* The result or the error that a command's end makes. */
+void leaf_take_outcome(struct leaf_run *run, const struct leaf_outcome *o);
+void leaf_run_save(const struct leaf_run *run, struct buf *out);
+bool leaf_run_load(struct leaf_run *run, struct job_loader *l, struct reader *r);
+
 /* leaf_spec.c: the evaluated spec; false: *error. */
 bool leaf_spec_eval(const struct task *t, const struct leaf_node *n, struct leaf_spec *spec,
                     struct value **error);

@@ -247,7 +247,8 @@ void leaf_spec_save(const struct leaf_spec *spec, struct buf *out)
     value_save_opt(spec->pool, out);
     value_save_opt(spec->limits, out);
     put_u8(out, (uint8_t)((spec->stderr_to_stdout ? 1 : 0) | (spec->check ? 2 : 0) |
-                          (spec->leftover_keep ? 4 : 0) | (spec->retry_lost ? 8 : 0)));
+                          (spec->leftover_keep ? 4 : 0) | (spec->retry_lost ? 8 : 0) |
+                          (spec->lines ? 16 : 0)));
     put_svarint(out, spec->priority);
     put_varint(out, spec->slots);
 }
@@ -263,6 +264,7 @@ bool leaf_spec_load(struct leaf_spec *spec, struct job_loader *l, struct reader 
     spec->check = flags & 2;
     spec->leftover_keep = flags & 4;
     spec->retry_lost = flags & 8;
+    spec->lines = flags & 16;
     int64_t priority = get_svarint(r);
     uint64_t slots = get_varint(r);
     if (r->failed || !spec->argv || value_type(spec->argv) != VALUE_LIST ||

@@ -331,7 +331,7 @@ bool runtime_load_finish(struct job_loader *l, struct err *err)
     if (l->n_leaves > 0)
         qsort(l->leaves, l->n_leaves, sizeof(struct leaf_run *), compare_leaf);
     for (size_t i = 0; i < l->n_leaves; i++)
-        rt->effects->leaf_wanted(rt->arg, &l->leaves[i]->leaf);
+        leaf_loaded(l->leaves[i]);
     if (job->phase != PHASE_OVER)
         job_wake(job);
     loader_free(l);

@@ -1,5 +1,6 @@
 /* `for: name, in: source, do`. */
 #include "daemon/task/feed.h"
+#include "daemon/task/leaf.h"
 #include "daemon/task/save.h"
 #include "proto/mem.h"
 
@@ -10,14 +11,33 @@ struct for_node {
     struct node *body;
 };
 
-enum { FOR_BODY, FOR_WAITING };
-
 static const struct feed *const feeds[] = {
     &feed_list,
     &feed_completed,
     &feed_ticker,
     &feed_queue,
+    &feed_lines,
 };
+
+static void over(struct task *t, enum completion how, struct value *v)
+{
+    if (how == DONE_BREAK) {
+        value_unref(v);
+        task_done(t, DONE_NORMAL, value_null());
+    } else {
+        task_done(t, how, v);
+    }
+}
+
+static void leave(struct task *t, struct for_act *a, enum completion how, struct value *v)
+{
+    if (!a->feed->leave || a->feed->leave(t, a, v)) {
+        over(t, how, v);
+        return;
+    }
+    a->act.phase = FOR_LEAVING;
+    a->act.count = how;
+}
 
 static void go_on(struct task *t, struct for_act *a, enum feed_step step, struct value *v)
 {
@@ -31,7 +51,7 @@ static void go_on(struct task *t, struct for_act *a, enum feed_step step, struct
         task_done(t, DONE_NORMAL, value_null());
         break;
     case FEED_ERROR:
-        task_raise(t, v);
+        leave(t, a, DONE_RAISE, task_in_context(t, v));
         break;
     case FEED_WAIT:
         break;
@@ -51,6 +71,8 @@ static bool begin(struct task *t, struct for_act *a, const struct source *s, str
         return feed_completed_begin(a, t, s, error);
     if (s->ticker)
         return feed_ticker_begin(a, t, s, error);
+    if (s->lines)
+        return feed_lines_begin(a, t, s, error);
     return feed_list_begin(a, t, s, error);
 }
 
@@ -66,21 +88,24 @@ static void for_start(struct task *t, struct act *act)
 
 static void for_on_child(struct task *t, struct act *act, enum completion how, struct value *v)
 {
-    if (how == DONE_RAISE || how == DONE_RETURN) {
-        task_done(t, how, v);
-        return;
-    }
-    value_unref(v);
-    if (how == DONE_BREAK)
-        task_done(t, DONE_NORMAL, value_null());
-    else
+    if (how == DONE_NORMAL || how == DONE_CONTINUE) {
+        value_unref(v);
         turn(t, (struct for_act *)act);
+    } else {
+        leave(t, (struct for_act *)act, how, v);
+    }
 }
 
 static void for_on_event(struct task *t, struct act *act, enum completion how, struct value *v)
 {
     struct for_act *a = (struct for_act *)act;
     struct value *next = NULL, *error = how == DONE_RAISE ? v : NULL;
+    if (act->phase == FOR_LEAVING) {
+        struct value *with = a->feed->left(a);
+        value_unref(error ? with : v);
+        over(t, error ? DONE_RAISE : (enum completion)act->count, error ? error : with);
+        return;
+    }
     if (!error)
         value_unref(v);
     act->phase = FOR_BODY;
@@ -96,12 +121,12 @@ static bool for_cancel(struct task *t, struct act *act)
     struct for_act *a = (struct for_act *)act;
     if (a->feed->cancel)
         a->feed->cancel(t, a);
-    return true;
+    return !a->feed->stop || a->feed->stop(t, a);
 }
 
 static bool for_waiting(const struct act *a)
 {
-    return a->phase == FOR_WAITING;
+    return a->phase != FOR_BODY;
 }
 
 static void for_release(struct task *t, struct act *act)
@@ -125,7 +150,9 @@ static bool for_load(struct task *t, struct act *act, struct job_loader *l, stru
     for (size_t i = 0; i < ARRAY_LEN(feeds) && !a->feed; i++)
         if ((uint8_t)feeds[i]->tag == tag)
             a->feed = feeds[i];
-    if (!a->feed || act->phase > FOR_WAITING || (act->phase == FOR_WAITING && !a->feed->on_event))
+    if (!a->feed || act->phase > (a->feed->leave ? FOR_LEAVING : FOR_WAITING) ||
+        (act->phase == FOR_LEAVING && act->count > DONE_BREAK) ||
+        (act->phase == FOR_WAITING && !a->feed->on_event))
         return load_fail(l, "a loop");
     return a->feed->load(t, a, l, r);
 }
@@ -144,17 +171,33 @@ static void for_awaits(const struct task *t, const struct act *act, struct buf *
         a->feed->awaits(t, a, out);
 }
 
+static void for_check(struct parser *p, struct node *node)
+{
+    const struct node *n = ((const struct for_node *)(const void *)node)->source.lines;
+    if (!n)
+        return;
+    if (n->verb != &node_run.verb && n->verb != &node_sh.verb)
+        parser_complain(p, NULL,
+                        "\"lines\" takes {\"run\": …} or {\"sh\": …}; \"as\", \"timeout\" and "
+                        "\"retry\" are the loop's");
+    else if (((const struct leaf_node *)(const void *)n)->retry)
+        parser_complain(p, NULL, "\"on_lost\" can't be \"retry\" here: lines were taken already");
+}
+
 static const struct field for_fields[] = {
     {"for", &field_name, offsetof(struct for_node, name), true, "The variable."},
     {"in", &field_source, offsetof(struct for_node, source), true,
-     "A list, {range: n}, {range: [start, stop, step]}, a queue, {as_completed: [tasks]} or "
-     "{ticker: seconds}."},
+     "A list, {range: n}, {range: [start, stop, step]}, a queue, {lines: {run: …}}, "
+     "{as_completed: [tasks]} or {ticker: seconds}."},
     {"do", &field_loop, offsetof(struct for_node, body), true, "The body."},
     {NULL},
 };
 
 const struct node_kind node_for = {
-    .verb = {.name = "for", .fields = for_fields, .size = sizeof(struct for_node)},
+    .verb = {.name = "for",
+             .fields = for_fields,
+             .size = sizeof(struct for_node),
+             .check = for_check},
     .act_size = sizeof(struct for_act),
     .start = for_start,
     .on_child = for_on_child,

@@ -35,6 +35,7 @@ struct leaf_spec {
     bool check; /* a non-zero exit raises */
     bool leftover_keep;
     bool retry_lost;      /* on_lost: "retry" */
+    bool lines;           /* its stdout is read as lines: it needs a spool */
     struct value *pool;   /* string */
     int32_t priority;     /* of the job unless given */
     uint32_t slots;       /* ≥ 1 */
@@ -69,6 +70,10 @@ struct leaf_outcome {
     size_t out_len, err_len;
     bool truncated;
     double duration_s;
+    /* With spec.lines: whether the output is in a spool of so many bytes; else `out` has all of it.
+     */
+    bool spooled;
+    uint64_t spool_bytes;
 };
 
 /* Called from inside runtime_* calls; must not call back into the runtime. Nothing of it may leave
@@ -78,6 +83,9 @@ struct runtime_effects {
     /* The leaf's end is wanted. LEAF_WANTED: forget it, it is gone when this returns.
      * LEAF_LAUNCHED: stop the command; runtime_leaf_ended() comes later as for any. */
     void (*leaf_dropped)(void *arg, struct leaf *leaf);
+    /* More of the output of a leaf with spec.lines is wanted, until runtime_lines_want() says no.
+     * May be NULL. */
+    void (*lines_wanted)(void *arg, struct leaf *leaf);
     /* A line of the job's output; seq counts from 1. */
     void (*printed)(void *arg, uint64_t job, uint64_t seq, const char *text, size_t len);
     /* A task's state changed in a way a watcher sees: created, launched, ended (not every
@@ -115,6 +123,19 @@ int64_t runtime_next_us(const struct runtime *rt);
 void runtime_leaf_launched(struct runtime *rt, struct leaf *leaf, uint64_t attempt, int64_t now_us);
 /* The launched leaf's command has ended. */
 void runtime_leaf_ended(struct runtime *rt, struct leaf *leaf, const struct leaf_outcome *outcome);
+/*
+ * For a leaf with spec.lines. Its stdout is read from a spool outside, whose positions are only
+ * numbers here: from *position on when more is wanted (also after its end, until spool_bytes). The
+ * leaf is valid while runtime_leaf_find() gives it.
+ */
+bool runtime_lines_want(struct leaf *leaf, uint64_t *position);
+/* Some bytes of stdout (may be none); `next` is where reading goes on. lost: nothing more will
+ * come, and why; NULL: all is well. */
+void runtime_leaf_data(struct runtime *rt, struct leaf *leaf, const char *data, size_t len,
+                       uint64_t next, const char *lost);
+/* What lies before this position is taken, as the rows that runtime_collect() gives next say (or
+ * is a part of a line that has no end yet). */
+uint64_t runtime_lines_taken(struct leaf *leaf);
 /* What it runs, for people: its words, or the text of a script; one line, of at most `max` bytes
  * (and then `…`). */
 void leaf_spec_text(const struct leaf_spec *spec, size_t max, struct buf *out);

@@ -307,10 +307,11 @@ static const struct expectation wrong[] = {
      "/1/for: a name is needed here, not a number\n"
      "/1/in: a list or another source is needed here, not a string\n"
      "/2/in/range/2: a range's step can't be 0\n"
-     "/3/in/lines: this source is not supported by this version\n"
+     "/3/in/lines: a node needs a verb\n"
      "/4/in/range: a range is stop, [start, stop] or [start, stop, step]\n"
      "/5/in/range: a whole number is needed here, not a number\n"
-     "/6/in: a source is a list, a handle or {\"range\": …}"},
+     "/6/in: a source is a list, a handle, {\"range\": …}, {\"lines\": …}, {\"ticker\": …} or "
+     "{\"as_completed\": …}"},
     {"{\"a\": 1, \"a\": 2}", ": line 1, column 12: duplicate object key near '\"a\"'"},
 };
 
