@@ -34,11 +34,17 @@ static void print_tick(struct cli *c, const json_t *tick)
     screen_put(&c->out, &line, STYLE_DIM, buf_cstr(&head));
     json_array_foreach (ready, i, handle) {
         const char *name = get_text(handle, "name");
+        if (c->out.columns > 0 && text_columns(line.data, line.len) + 45 > c->out.columns) {
+            buf_addstr(&line, c->out.utf8 ? ", …" : ", ...");
+            break;
+        }
         buf_addstr(&line, i > 0 ? ", " : "[");
-        if (*name != '\0')
-            screen_put_safe(&c->out, &line, name, 40);
-        buf_addstr(&line, *name != '\0' ? " " : "");
         screen_put(&c->out, &line, STYLE_CYAN, get_text(handle, "kind"));
+        if (*name != '\0') {
+            buf_printf(&line, "(.%lld ", (long long)get_int(handle, "task"));
+            screen_put_safe(&c->out, &line, name, 24);
+            buf_addch(&line, ')');
+        }
     }
     if (get_int(tick, "more") > 0)
         buf_printf(&line, ", and %lld more", (long long)get_int(tick, "more"));

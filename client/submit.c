@@ -12,7 +12,8 @@
 #include "proto/errors.h"
 #include "proto/mem.h"
 
-#define PATIENCE_S 60
+#define PATIENCE_S   60
+#define MISTAKES_MAX 100 /* the daemon tells no more of them */
 
 bool job_options_node(const struct job_options *o, json_t *node, struct err *err)
 {
@@ -211,5 +212,7 @@ int submit_refused(struct conn *c, const char *path, const char *text, size_t le
     if (err->code != ERR_INVALID_JOB || !json_is_array(c->mistakes))
         return cli_fail(c->cli, err);
     place_complain(c->cli, path, text, len, NULL, c->mistakes);
+    if (json_array_size(c->mistakes) >= MISTAKES_MAX)
+        cli_note(c->cli, "there may be more mistakes than these");
     return EXIT_COROD;
 }

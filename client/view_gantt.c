@@ -19,7 +19,10 @@ struct chart {
 
 static size_t put_name(const struct chart *t, struct buf *out, const json_t *task)
 {
-    return screen_put_safe(&t->c->out, out, get_text(task, "name"), NAME_MAX_COLUMNS);
+    size_t before = out->len;
+    buf_printf(out, ".%lld ", (long long)get_int(task, "task"));
+    size_t id = out->len - before;
+    return id + screen_put_safe(&t->c->out, out, get_text(task, "name"), NAME_MAX_COLUMNS);
 }
 
 static void put_spaces(struct buf *out, size_t n)

@@ -149,20 +149,40 @@ const struct field_type field_simulate = {parse_simulate, release_simulate, "an 
 
 /* What a command does. */
 
+static bool is_script(const struct leaf *leaf)
+{
+    return value_count(leaf->spec.argv) > 3 &&
+           strcmp(value_get_string(value_item(leaf->spec.argv, 1), NULL), "-c") == 0;
+}
+
+/* The script, or the words. */
 static char *text_of(const struct leaf *leaf)
 {
     struct buf text = {0};
     size_t n = value_count(leaf->spec.argv);
-    bool shell = n > 2 && strcmp(value_get_string(value_item(leaf->spec.argv, 1), NULL), "-c") == 0;
-    for (size_t i = shell ? 2 : 0; i < n; i++) {
-        if (shell && i == 3)
-            continue;
-        if (text.len)
+    if (is_script(leaf))
+        value_write_text(&text, value_item(leaf->spec.argv, 2));
+    for (size_t i = 0; i < n && !is_script(leaf); i++) {
+        if (i > 0)
             buf_addch(&text, ' ');
         value_write_text(&text, value_item(leaf->spec.argv, i));
     }
     buf_addstr(&text, "");
     return buf_steal(&text);
+}
+
+/* What echo writes: $1 … $9 of a script are its arguments. */
+static void put_echo(struct buf *out, const char *text, const struct leaf *leaf)
+{
+    for (; *text && *text != ';'; text++) {
+        if (is_script(leaf) && *text == '$' && text[1] >= '1' && text[1] <= '9') {
+            const struct value *arg = value_item(leaf->spec.argv, 3 + (size_t)(*++text - '0'));
+            if (arg)
+                value_write_text(out, arg);
+        } else {
+            buf_addch(out, *text);
+        }
+    }
 }
 
 /* A time that does not leave what microseconds can count. */
@@ -172,7 +192,7 @@ static void set_duration_of(struct pretended *c, double seconds)
     c->due_us = c->started_us + llround(seconds * 1e6);
 }
 
-static void guess(struct pretended *c, const char *text)
+static void guess(struct pretended *c, const char *text, const struct leaf *leaf)
 {
     const char *sleep = strstr(text, "sleep "), *echo = strstr(text, "echo "),
                *status = strstr(text, "exit ");
@@ -183,7 +203,7 @@ static void guess(struct pretended *c, const char *text)
     else if (status)
         c->outcome.status = (int)(strtoul(status + 5, NULL, 10) & 255);
     if (echo)
-        buf_add(&c->out, echo + 5, strcspn(echo + 5, ";"));
+        put_echo(&c->out, echo + 5, leaf);
 }
 
 /* False: the leaf has no plan. */
@@ -234,7 +254,7 @@ static void launch(struct pretend *p, struct leaf *leaf)
     if (!planned(&c, leaf)) {
         cleanup_free char *text = text_of(leaf);
         if (!p->special || !p->special(text, &c))
-            guess(&c, text);
+            guess(&c, text, leaf);
     }
     trim_newlines(&c.out);
     trim_newlines(&c.err);

@@ -3,7 +3,8 @@
 /*
  * Commands that are only pretended, on virtual time: for simulations and tests. What one does is
  * what its leaf's key "simulate" says; without it, it ends well at once, but `sleep N` in it takes
- * its time, `echo TEXT` writes up to a `;`, `exit N` and `false` end with a status.
+ * its time, `echo TEXT` writes up to a `;` ($1 is the first of `args`), `exit N` and `false` end
+ * with a status.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -181,7 +181,7 @@ def test_the_client():
     out = coro("simulate", "-", stdin=job)
     check(out.startswith('0.1\n=> {"state": "succeeded", "value": [0.1, "ä"]}\n'), out)
     lines = out.splitlines()[2:]
-    check(any(re.search(r"\ba\b.*[█#]", line) for line in lines), out)
+    check(any(re.search(r"\.2 a\b.*[█#]", line) for line in lines), out)
     check("tick 1" in coro("simulate", "--trace", "-", stdin=job))
     equal(json.loads(coro("simulate", "--json", "-", stdin=job))["state"], "succeeded")
     coro("simulate", "-", stdin='{"sh": "exit 3"}', status=3)
