@@ -40,7 +40,8 @@ bool place_read(const char *path, size_t max, struct buf *out, struct err *err)
 bool place_check(const char *path, const char *text, size_t len, struct err *err)
 {
     json_error_t e;
-    json_t *v = json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &e);
+    json_t *v =
+        json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &e);
     if (v == NULL)
         return err_set(err, EINVAL, "%s:%d:%d: no JSON: %s", shown(path), e.line, e.column, e.text);
     json_decref(v);

@@ -268,7 +268,8 @@ bool engine_turn(void *arg)
     arm_timer(e);
     /* Effects may have asked for more: a client's next request, a start that was cancelled
      * meanwhile. */
-    return simulated || (!is_full(e) && (more || (!e->is_committing && (e->effects.n || e->open.statements))));
+    return simulated ||
+           (!is_full(e) && (more || (!e->is_committing && (e->effects.n || e->open.statements))));
 }
 
 void engine_after_commit(struct engine *e, void (*fn)(void *arg), void *arg)

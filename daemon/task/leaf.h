@@ -10,9 +10,9 @@ struct leaf_node {
     struct expr *args; /* of `sh` */
     struct expr *cwd, *env, *input, *check, *pool, *priority, *slots, *limits;
     struct expr *simulate; /* pretend.h */
-    int merge;    /* stderr: "stdout" */
-    int retry;    /* on_lost: "retry" */
-    int leftover; /* leftover: "keep" */
+    int merge;             /* stderr: "stdout" */
+    int retry;             /* on_lost: "retry" */
+    int leftover;          /* leftover: "keep" */
 };
 
 extern const struct field_type field_stderr, field_on_lost, field_leftover;
