@@ -77,7 +77,8 @@ void lines_settle(struct task *t)
         return;
     l->run.done_seq = 0;
     task_touch(t);
-    bool leaving = task_top(t)->phase == FOR_LEAVING, over = l->run.leaf.state == LEAF_ENDED;
+    const struct act *top = task_top(t); /* the loop that has the lines */
+    bool leaving = top && top->phase == FOR_LEAVING, over = l->run.leaf.state == LEAF_ENDED;
     if (leaving && over)
         wait_settle(t, l->interrupted ? FUTURE_CANCELLED : FUTURE_DONE);
     else if (!leaving && (!l->run.leaf.cancelled || over))

@@ -158,13 +158,13 @@ START_TEST(places)
     static const struct {
         const char *pointer;
         size_t line;
-    } places[] = {{"", 1},          {"/main", 1},          {"/main/0/print", 2}, {"/main/1", 3},
-                  {"/main/1/c", 5}, {"/main/1/a~1b~0", 3}, {"/main/1/none", 3},  {"/main/7", 1},
-                  {"/x/y", 1},      {"/main/1/c/0", 5}};
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-        ck_assert_msg(place_line(text, sizeof(text) - 1, places[i].pointer) == places[i].line,
-                      "%s is at %zu", places[i].pointer,
-                      place_line(text, sizeof(text) - 1, places[i].pointer));
+    } rows[] = {{"", 1},          {"/main", 1},          {"/main/0/print", 2}, {"/main/1", 3},
+                {"/main/1/c", 5}, {"/main/1/a~1b~0", 3}, {"/main/1/none", 3},  {"/main/7", 1},
+                {"/x/y", 1},      {"/main/1/c/0", 5}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        ck_assert_msg(place_line(text, sizeof(text) - 1, rows[i].pointer) == rows[i].line,
+                      "%s is at %zu", rows[i].pointer,
+                      place_line(text, sizeof(text) - 1, rows[i].pointer));
     struct err err = {0};
     ck_assert(!place_check("f", "{\n\"a\": }", 8, &err));
     ck_assert(strncmp(err.text, "f:2:", 4) == 0);
