@@ -2,48 +2,71 @@
 
 #include <string.h>
 
-/* Levenshtein's distance with neighbours swapped as one step, for short words. */
-static unsigned distance(const char *a, const char *b)
+#include "proto/mem.h"
+
+enum { WORD_MAX = 40, TRIES_MAX = 2000 };
+
+static unsigned least(unsigned a, unsigned b)
 {
-    enum { MAX = 40 };
-    size_t n = strlen(a), m = strlen(b);
-    unsigned d[3][MAX + 1];
-    if (n > MAX || m > MAX)
-        return MAX;
+    return a < b ? a : b;
+}
+
+/* Optimal string alignment: Levenshtein's distance where swapping two neighbours is one step. */
+static unsigned distance(const char *a, size_t n, const char *b, size_t m)
+{
+    unsigned rows[3][WORD_MAX + 1];
+    unsigned *before = rows[0], *last = rows[1], *row = rows[2];
     for (size_t j = 0; j <= m; j++)
-        d[0][j] = (unsigned)j;
+        last[j] = (unsigned)j;
     for (size_t i = 1; i <= n; i++) {
-        unsigned *row = d[i % 3], *last = d[(i - 1) % 3], *before = d[(i + 1) % 3];
         row[0] = (unsigned)i;
         for (size_t j = 1; j <= m; j++) {
-            unsigned best = last[j - 1] + (a[i - 1] != b[j - 1]);
-            if (last[j] + 1 < best)
-                best = last[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                before[j - 2] + 1 < best)
-                best = before[j - 2] + 1;
-            row[j] = best;
+            unsigned d = last[j - 1] + (a[i - 1] != b[j - 1]);
+            d = least(d, least(last[j], row[j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                d = least(d, before[j - 2] + 1);
+            row[j] = d;
         }
+        unsigned *free_row = before;
+        before = last;
+        last = row;
+        row = free_row;
     }
-    return d[n % 3][m];
+    return last[m];
+}
+
+void hint_try(struct hint *h, const char *candidate)
+{
+    if (h->tried >= TRIES_MAX)
+        return;
+    h->tried++;
+    size_t n = strnlen(h->word, WORD_MAX + 1), m = strnlen(candidate, WORD_MAX + 1);
+    if (n == 0 || n > WORD_MAX || m > WORD_MAX)
+        return;
+    size_t longer = n > m ? n : m;
+    size_t most = (longer + 1) / 3;
+    if (longer - (n < m ? n : m) > most)
+        return;
+    unsigned d = distance(h->word, n, candidate, m);
+    if (d > most || (h->best && d >= h->distance))
+        return;
+    h->best = candidate;
+    h->distance = d;
+}
+
+char *hint_text(const struct hint *h)
+{
+    return h->best ? xasprintf("did you mean \"%s\"?", h->best) : NULL;
 }
 
 const char *nearest_name(const char *word, const void *names, size_t stride)
 {
-    const char *best = NULL;
-    unsigned least = (unsigned)strlen(word) / 3 + 1;
+    struct hint h = {.word = word};
     for (const char *p = names;; p += stride) {
         const char *name;
         memcpy(&name, p, sizeof name);
         if (!name)
-            return best;
-        unsigned d = distance(word, name);
-        if (d <= least && d < strlen(name)) {
-            if (!best || d < least)
-                best = name;
-            least = d;
-        }
+            return h.best;
+        hint_try(&h, name);
     }
 }

@@ -2,9 +2,9 @@
 #define COROD_LANG_PARSER_H
 /* Inside the parser: a program under construction. What field types use is in program.h. */
 #include "daemon/lang/atoms.h"
-#include "daemon/lang/hint.h"
 #include "daemon/lang/program.h"
 #include "proto/buf.h"
+#include "proto/nearest.h"
 
 enum {
     MISTAKES_MAX = 100,
@@ -68,8 +68,8 @@ struct parser {
     const json_t *object; /* the node that is being read */
     const struct verb *verb;
     bool no_return, no_break; /* in a handler of `except*` */
-    unsigned data_depth;  /* inside map, filter, …: `var` reads the item, not variables */
-    const char *function; /* the scope; NULL: main */
+    unsigned data_depth;      /* inside map, filter, …: `var` reads the item, not variables */
+    const char *function;     /* the scope; NULL: main */
     struct name_info *names;
     size_t n_names;
     struct pendings scripts, unbound;

@@ -3,10 +3,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "daemon/lang/hint.h"
 #include "daemon/lang/parser.h"
 #include "daemon/task/leaf.h"
 #include "proto/mem.h"
+#include "proto/nearest.h"
 
 enum { KILL_US = 230000 }; /* a command ends so long after its signal */
 static const double max_seconds = 1e9;

@@ -165,6 +165,13 @@ START_TEST(nearest)
     ck_assert_str_eq(nearest_name("slepe", names, sizeof *names), "sleep");
     ck_assert_ptr_null(nearest_name("xxxxx", names, sizeof *names));
     ck_assert_ptr_null(nearest_name("", names, sizeof *names));
+    /* A peer's words without end take no time without end. */
+    struct hint h = {.word = "gathr"};
+    for (int i = 0; i < 100000; i++)
+        hint_try(&h, "xxxxx");
+    ck_assert_uint_lt(h.tried, 10000);
+    hint_try(&h, "gather");
+    ck_assert_ptr_null(h.best);
 }
 END_TEST
 
