@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "daemon/base/map.h"
 #include "proto/mem.h"
 
 void atoms_release(struct atoms *a)
@@ -13,19 +14,10 @@ void atoms_release(struct atoms *a)
     *a = (struct atoms){0};
 }
 
-/* FNV-1a. */
-static size_t hash(const char *s, size_t len)
-{
-    uint64_t h = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (unsigned char)s[i]) * 0x100000001b3u;
-    return (size_t)(h ^ h >> 32);
-}
-
 /* The slot where the name is, or the free one where it belongs. The table is never full. */
 static uint32_t *slot(const struct atoms *a, const char *name, size_t len)
 {
-    for (size_t i = hash(name, len);; i++) {
+    for (uint64_t i = map_key(name, len);; i++) {
         uint32_t *at = &a->table[i & (a->table_size - 1)];
         if (*at == 0)
             return at;
