@@ -215,7 +215,8 @@ def gather(things, return_exceptions=False):
         if outer.cancel_requested:
             outer.set_exception(future._make_cancelled_error())
             return
-        outer.set_result([outcome(child) for child in children])
+        outer.set_result([CancelledError("") if child.cancelled() else outcome(child)
+                          for child in children])
 
     done = []
     for thing in things:

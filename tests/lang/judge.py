@@ -758,7 +758,7 @@ class Job:
         items = node["task_group"]
         named = isinstance(items, dict) and not is_expr(items) and "for" not in items
         handled = self.context()
-        how, value, tasks = NORMAL, None, []
+        how, value, tasks, of_body = NORMAL, None, [], None
         try:
             async with asyncio313.TaskGroup() as group:
                 if "group" in node:
@@ -766,17 +766,27 @@ class Job:
                 with handled:
                     if named:
                         for name, item in items.items():
-                            task = self.part(item, Scope(self, scope), scope).task(group=group)
+                            part = self.parts([item], scope)[0]
+                            task = part.task(group=group)
                             scope.variables[name] = task
                             tasks.append(task)
                     else:
                         for part in self.parts(items, scope):
                             tasks.append(part.task(group=group))
                 if "do" in node:
-                    how, value = await self.node(node["do"], scope)
+                    try:
+                        how, value = await self.node(node["do"], scope)
+                    except ERRORS as error:
+                        of_body = error
+                        raise
         except BaseExceptionGroup as error:
             with handled:
                 raise values.Group(error.message, error.exceptions) from None
+        except asyncio.CancelledError as error:
+            if error is of_body:
+                raise
+            with handled:
+                raise
         if how != NORMAL:
             return how, value
         results = [values.as_value(asyncio313.outcome(t)) for t in tasks]
@@ -905,16 +915,18 @@ class Job:
     async def do_with(self, node, scope):
         with self.context():
             it = scope.eval(node["with"]).it
-        entered = False
+        with self.context():
+            await it.__aenter__()
         try:
-            with self.context():
-                manager = it.__aenter__()
-                await manager
-            entered = True
-            return await self.node(node["do"], scope)
-        finally:
-            if entered:
-                await it.__aexit__(None, None, None)
+            result = await self.node(node["do"], scope)
+        except BaseException as error:
+            if isinstance(error, ERRORS):
+                with Handling(self, error), self.context():
+                    await it.__aexit__(None, None, None)
+            raise
+        with self.context():
+            await it.__aexit__(None, None, None)
+        return result
 
 
 def object_verb(kind, cls):
