@@ -210,8 +210,9 @@ struct job_loader *runtime_load_begin(struct runtime *rt, uint64_t job, struct p
     return l;
 }
 
-static bool refuse(const struct job_loader *l, struct err *err, const char *what)
+static bool refuse(struct job_loader *l, struct err *err, const char *what)
 {
+    load_fail(l, what); /* whatever else is fed */
     return err_set(err, EBADMSG, "job %" PRIu64 ": %s", l->job->id, what);
 }
 

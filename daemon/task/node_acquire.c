@@ -44,6 +44,7 @@ static void acquire(struct task *t, struct act *act, unsigned types, const char 
     if (!o)
         return;
     a->object = object_ref(o);
+    a->part = PART_ENTER;
     enum progress p = acquire_begin(t, a);
     acquire_end(t, a, p, NULL);
 }
@@ -75,22 +76,22 @@ static void abort_start(struct task *t, struct act *act)
     acquire(t, act, IS_BARRIER, "abort", "a barrier");
 }
 
-static bool waits_for_lock(struct act *act, unsigned types, struct job_loader *l, struct reader *r)
+static bool acquires_load(struct act *act, unsigned types, struct job_loader *l, struct reader *r)
 {
-    return object_act_load(act, types, l, r) &&
-           (act->phase == LIST_LOCK + 1 || load_fail(l, "who waits for a lock"));
+    return lock_act_load(act, types, l, r) &&
+           (((const struct object_act *)act)->part == PART_ENTER || load_fail(l, "an acquire"));
 }
 
 static bool acquire_load(struct task *t, struct act *act, struct job_loader *l, struct reader *r)
 {
     (void)t;
-    return waits_for_lock(act, IS_LOCKABLE, l, r);
+    return acquires_load(act, IS_LOCKABLE, l, r);
 }
 
 static bool barrier_load(struct task *t, struct act *act, struct job_loader *l, struct reader *r)
 {
     (void)t;
-    return waits_for_lock(act, IS_BARRIER, l, r);
+    return acquires_load(act, IS_BARRIER, l, r);
 }
 
 #define WAITING_VERB(name_, load_, help_)                                                          \

@@ -68,6 +68,12 @@ static void get_on_event(struct task *t, struct act *act, enum completion how, s
     end(t, a, p, item, error);
 }
 
+static bool get_load(struct task *t, struct act *act, struct job_loader *l, struct reader *r)
+{
+    (void)t;
+    return queue_act_load(act, LIST_GETTERS, l, r);
+}
+
 static const struct field get_fields[] = {
     {"get", &field_object, offsetof(struct get_node, queue), true,
      "A queue: waits for an item and takes it."},
@@ -78,7 +84,7 @@ const struct node_kind node_get = {
     .verb = {.name = "get", .fields = get_fields, .size = sizeof(struct get_node)},
     .start = get_start,
     .on_event = get_on_event,
-    OBJECT_ACT(queue_act_load),
+    OBJECT_ACT(get_load),
 };
 
 static void get_nowait_start(struct task *t, struct act *act)

@@ -59,6 +59,12 @@ static void join_on_event(struct task *t, struct act *act, enum completion how, 
     task_done(t, how, v);
 }
 
+static bool join_load(struct task *t, struct act *act, struct job_loader *l, struct reader *r)
+{
+    (void)t;
+    return queue_act_load(act, LIST_JOINERS, l, r);
+}
+
 static const struct field join_fields[] = {
     {"join", &field_object, offsetof(struct queue_node, queue), true,
      "A queue: waits until all its items are dealt with."},
@@ -69,7 +75,7 @@ const struct node_kind node_join = {
     .verb = {.name = "join", .fields = join_fields, .size = sizeof(struct queue_node)},
     .start = join_start,
     .on_event = join_on_event,
-    OBJECT_ACT(queue_act_load),
+    OBJECT_ACT(join_load),
 };
 
 static void shutdown_start(struct task *t, struct act *act)

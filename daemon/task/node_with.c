@@ -47,6 +47,7 @@ static void with_start(struct task *t, struct act *act)
     if (!o)
         return;
     a->object = object_ref(o);
+    a->part = PART_ENTER;
     enum progress p = object_is(o, IS_BARRIER) ? barrier_begin(t, a, &error) : acquire_begin(t, a);
     go_on(t, a, p, error);
 }
@@ -90,11 +91,8 @@ static void with_on_child(struct task *t, struct act *act, enum completion how, 
 static bool with_load(struct task *t, struct act *act, struct job_loader *l, struct reader *r)
 {
     (void)t;
-    const struct object_act *a = (const struct object_act *)act;
-    return object_act_load(act, IS_LOCKABLE | IS_BARRIER, l, r) &&
-           (((a->part == PART_BODY) == (act->phase == 0) &&
-             (act->phase <= LIST_LOCK + 1 || object_is(a->object, IS_BARRIER))) ||
-            load_fail(l, "a with"));
+    return lock_act_load(act, IS_LOCKABLE | IS_BARRIER, l, r) &&
+           (((const struct object_act *)act)->part != PART_NONE || load_fail(l, "a with"));
 }
 
 static const struct field with_fields[] = {

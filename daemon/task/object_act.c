@@ -154,8 +154,29 @@ void object_act_awaits(const struct task *t, const struct act *act, struct buf *
                    (long long)a->object->limit);
 }
 
-bool queue_act_load(struct task *t, struct act *act, struct job_loader *l, struct reader *r)
+bool queue_act_load(struct act *act, enum object_list list, struct job_loader *l, struct reader *r)
 {
-    (void)t;
-    return object_act_load(act, IS_ANY_QUEUE, l, r);
+    const struct object_act *a = (const struct object_act *)act;
+    return object_act_load(act, IS_ANY_QUEUE, l, r) &&
+           ((act->phase == list + 1 && (list == LIST_PUTTERS) == (a->value != NULL)) ||
+            load_fail(l, "who waits at a queue"));
+}
+
+static bool is_error(const struct value *v)
+{
+    return !v || value_type(v) == VALUE_OBJECT;
+}
+
+bool lock_act_load(struct act *act, unsigned types, struct job_loader *l, struct reader *r)
+{
+    const struct object_act *a = (const struct object_act *)act;
+    if (!object_act_load(act, types, l, r))
+        return false;
+    bool barrier = object_is(a->object, IS_BARRIER);
+    /* Only who waits for a notification, or has waited, is not in the first list. */
+    bool notify = barrier ? a->part == PART_BLOCK || a->part == PART_WAIT
+                          : object_is(a->object, IS_CONDITION) && a->part == PART_NONE;
+    enum object_list list = notify && !a->relock ? LIST_NOTIFY : LIST_LOCK;
+    bool good = a->part == PART_BODY ? act->phase == 0 : act->phase == list + 1;
+    return (good && is_error(a->value)) || load_fail(l, "who waits at an object");
 }

@@ -72,7 +72,8 @@ void object_act_awaits(const struct task *t, const struct act *act, struct buf *
     .waiting = object_act_waiting, .save = object_act_save, .load = (load_),                       \
     .loaded = object_act_loaded, .release = object_act_release, .awaits = object_act_awaits
 
-/* load() of what waits at a queue. */
-bool queue_act_load(struct task *t, struct act *act, struct job_loader *l, struct reader *r);
+/* load() of what waits in that list of a queue; of what waits at another object. */
+bool queue_act_load(struct act *act, enum object_list list, struct job_loader *l, struct reader *r);
+bool lock_act_load(struct act *act, unsigned types, struct job_loader *l, struct reader *r);
 
 #endif

@@ -73,8 +73,9 @@ void objects_collect(struct job *job, const struct runtime_sink *sink, void *arg
 
 /* ---- back ---- */
 
-static bool refuse(const struct job_loader *l, struct err *err, const char *what)
+static bool refuse(struct job_loader *l, struct err *err, const char *what)
 {
+    load_fail(l, what); /* whatever else is fed */
     return err_set(err, EBADMSG, "job %" PRIu64 ": %s", l->job->id, what);
 }
 

@@ -163,12 +163,8 @@ static void wait_on_event(struct task *t, struct act *act, enum completion how, 
 static bool wait_load(struct task *t, struct act *act, struct job_loader *l, struct reader *r)
 {
     (void)t;
-    const struct object_act *a = (const struct object_act *)act;
-    if (!object_act_load(act, IS_EVENT | IS_CONDITION | IS_BARRIER, l, r))
-        return false;
-    return act->phase > 0 && (!object_is(a->object, IS_EVENT) || act->phase == LIST_LOCK + 1)
-               ? true
-               : load_fail(l, "who waits at an object");
+    return lock_act_load(act, IS_EVENT | IS_CONDITION | IS_BARRIER, l, r) &&
+           (act->phase > 0 || load_fail(l, "a wait"));
 }
 
 bool object_wait(struct task *t, const struct node *n, const struct value *x, const double *seconds,

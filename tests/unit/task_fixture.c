@@ -115,6 +115,66 @@ static void sink_job(void *arg, uint64_t job, const char *state, size_t len)
     buf_add(&f->state, state, len);
 }
 
+static void sink_object(void *arg, const struct object_row *row)
+{
+    struct fixture *f = arg;
+    size_t i = 0;
+    while (i < f->n_objects && f->objects[i].id != row->id)
+        i++;
+    ck_assert_int_eq(row->fresh, i == f->n_objects);
+    ck_assert_uint_lt(i, ARRAY_LEN(f->objects));
+    if (row->fresh)
+        f->objects[f->n_objects++] = (struct fixture_part){.id = row->id};
+    copy(&f->objects[i].data, &f->objects[i].len, row->state, row->state_len);
+    f->objects_written++;
+}
+
+static void sink_item(void *arg, const struct item_row *row)
+{
+    struct fixture *f = arg;
+    ck_assert_uint_lt(f->n_items, ARRAY_LEN(f->items));
+    struct fixture_part *it = &f->items[f->n_items++];
+    *it = (struct fixture_part){.id = row->object, .seq = row->seq};
+    copy(&it->data, &it->len, row->value, row->value_len);
+    f->items_written++;
+}
+
+static void sink_items_gone(void *arg, uint64_t job, uint32_t object, uint64_t first, uint64_t last)
+{
+    (void)job;
+    struct fixture *f = arg;
+    size_t n = 0;
+    for (size_t i = 0; i < f->n_items; i++) {
+        const struct fixture_part *it = &f->items[i];
+        if (it->id == object && it->seq >= first && it->seq <= last)
+            free(it->data);
+        else
+            f->items[n++] = *it;
+    }
+    f->n_items = n;
+    f->items_gone++;
+}
+
+static void sink_object_gone(void *arg, uint64_t job, uint32_t object)
+{
+    struct fixture *f = arg;
+    size_t i = 0;
+    while (i < f->n_objects && f->objects[i].id != object)
+        i++;
+    ck_assert_uint_lt(i, f->n_objects);
+    sink_items_gone(arg, job, object, 0, UINT64_MAX);
+    free(f->objects[i].data);
+    f->objects[i] = f->objects[--f->n_objects];
+}
+
+static void sink_objects_gone(void *arg, uint64_t job)
+{
+    struct fixture *f = arg;
+    while (f->n_objects > 0)
+        sink_object_gone(arg, job, f->objects[0].id);
+    ck_assert_uint_eq(f->n_items, 0);
+}
+
 void fixture_init(struct fixture *f, const char *document)
 {
     struct mistakes errors = {0}, warnings = {0};
@@ -137,6 +197,10 @@ void fixture_release(struct fixture *f)
         free(f->rows[i].frame);
         free(f->rows[i].result);
     }
+    for (size_t i = 0; i < f->n_objects; i++)
+        free(f->objects[i].data);
+    for (size_t i = 0; i < f->n_items; i++)
+        free(f->items[i].data);
     buf_release(&f->printed);
     buf_release(&f->diagnostics);
     buf_release(&f->state);
@@ -145,7 +209,14 @@ void fixture_release(struct fixture *f)
 
 void fixture_collect(struct fixture *f)
 {
-    static const struct runtime_sink sink = {sink_task, sink_end, sink_job};
+    static const struct runtime_sink sink = {.task = sink_task,
+                                             .task_end = sink_end,
+                                             .job = sink_job,
+                                             .object = sink_object,
+                                             .object_gone = sink_object_gone,
+                                             .item = sink_item,
+                                             .items_gone = sink_items_gone,
+                                             .objects_gone = sink_objects_gone};
     runtime_collect(f->rt, &sink, f);
 }
 
@@ -178,6 +249,24 @@ static bool load_ends(struct fixture *f, struct job_loader *l, struct err *err)
     }
 }
 
+static bool load_objects(struct fixture *f, struct job_loader *l, struct err *err)
+{
+    for (size_t i = 0; i < f->n_objects; i++) {
+        const struct fixture_part *o = &f->objects[i];
+        struct object_row row = {.job = JOB, .id = o->id, .state = o->data, .state_len = o->len};
+        if (!runtime_load_object(l, &row, err))
+            return false;
+    }
+    for (size_t i = 0; i < f->n_items; i++) {
+        const struct fixture_part *it = &f->items[i];
+        struct item_row row = {
+            .job = JOB, .object = it->id, .seq = it->seq, .value = it->data, .value_len = it->len};
+        if (!runtime_load_item(l, &row, err))
+            return false;
+    }
+    return true;
+}
+
 bool fixture_reload(struct fixture *f, struct err *err)
 {
     runtime_free(f->rt);
@@ -194,7 +283,7 @@ bool fixture_reload(struct fixture *f, struct err *err)
                                .frame_len = f->rows[i].frame_len};
         ok = runtime_load_task(l, &row, err);
     }
-    ok = ok && load_ends(f, l, err);
+    ok = ok && load_ends(f, l, err) && load_objects(f, l, err);
     /* The loader goes in any case. */
     return runtime_load_finish(l, ok ? err : NULL) && ok;
 }

@@ -11,6 +11,13 @@ struct fixture_row {
     uint64_t end_seq;
     enum task_state state;
 };
+/* An object, or an item of the queue `id`. */
+struct fixture_part {
+    uint32_t id;
+    uint64_t seq;
+    char *data;
+    size_t len;
+};
 struct fixture {
     struct runtime *rt;
     struct program *program;
@@ -19,7 +26,9 @@ struct fixture {
     size_t n_wanted, n_dropped;
     struct fixture_row rows[256];
     size_t n_rows;
-    unsigned rows_written;
+    struct fixture_part objects[64], items[256];
+    size_t n_objects, n_items;
+    unsigned rows_written, objects_written, items_written, items_gone;
     bool over;
     enum job_end how;
     char *outcome; /* JSON */
