@@ -33,6 +33,23 @@ struct value *error_make(const char *type, const char *message, struct value *da
     return error ? error : error_make(type, message, NULL, NULL);
 }
 
+struct value *error_with_cause(struct value *error, struct value *cause)
+{
+    struct value *errors = value_find(error, "exceptions");
+    if (!errors || value_find(error, "cause"))
+        return value_with(error, "cause", cause);
+    size_t n = 0, count = value_count(error);
+    cleanup_free struct value_member *m = xmalloc((count + 1) * sizeof *m);
+    for (size_t i = 0; i < count; i++) {
+        const struct value_member *from = value_member(error, i);
+        if (from->value != errors)
+            m[n++] = (struct value_member){value_ref(from->key), value_ref(from->value)};
+    }
+    m[n++] = (struct value_member){value_text("cause"), value_ref(cause)};
+    m[n++] = (struct value_member){value_text("exceptions"), value_ref(errors)};
+    return value_object(m, n);
+}
+
 struct value *error_new(const char *type, const char *format, ...)
 {
     struct buf text = {0};

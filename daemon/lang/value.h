@@ -144,6 +144,9 @@ const char *error_message(const struct value *error);
 /* Whether `except: type` takes this error: equal names; "Exception" takes all but CancelledError
  * and groups with one; "BaseException" all. */
 bool error_matches(const struct value *error, const char *type);
+/* The error with that cause (which stands before its list of errors): a new value; both keep their
+ * owners. NULL when too deep or too large. */
+struct value *error_with_cause(struct value *error, struct value *cause);
 /* An ExceptionGroup of the errors (borrowed); cause may be NULL. What is too much for one value is
  * left out of it. */
 struct value *error_group(const char *message, struct value *const *errors, size_t n,

@@ -69,7 +69,7 @@ struct value *task_in_context(const struct task *t, struct value *error)
     /* An error that is raised again is not its own cause; one that grows without end is cut. */
     if (!handled || value_depth(handled) > VALUE_MAX_DEPTH / 2 || value_equal(handled, error))
         return error;
-    struct value *with = value_with(error, "cause", handled);
+    struct value *with = error_with_cause(error, handled);
     if (!with)
         return error;
     value_unref(error);
