@@ -13,6 +13,13 @@ struct lines;
 struct watch;
 struct object;
 
+struct for_node {
+    struct node node;
+    uint32_t name;
+    struct source source;
+    struct node *body;
+};
+
 struct for_act {
     struct act act;
     const struct feed *feed;

@@ -4,13 +4,6 @@
 #include "daemon/task/save.h"
 #include "proto/mem.h"
 
-struct for_node {
-    struct node node;
-    uint32_t name;
-    struct source source;
-    struct node *body;
-};
-
 static const struct feed *const feeds[] = {
     &feed_list,
     &feed_completed,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/lang/parser.h"
+#include "daemon/task/feed.h"
 #include "daemon/task/leaf.h"
 #include "proto/mem.h"
 #include "proto/nearest.h"
@@ -206,12 +207,24 @@ static void guess(struct pretended *c, const char *text, const struct leaf *leaf
         put_echo(&c->out, echo + 5, leaf);
 }
 
+/* The node of a command that waits for its start: a task's own, or the source of its loop. */
+static const struct leaf_node *node_of(const struct leaf_run *run)
+{
+    const struct act *a = task_top(run->task);
+    if (a && a->kind->leaf)
+        return (const struct leaf_node *)(const void *)a->node;
+    if (a && a->kind == &node_for && run->leaf.spec.lines) {
+        const struct for_node *n = (const struct for_node *)(const void *)a->node;
+        return (const struct leaf_node *)(const void *)n->source.lines;
+    }
+    return NULL;
+}
+
 /* False: the leaf has no plan. */
 static bool planned(struct pretended *c, struct leaf *leaf)
 {
     struct leaf_run *run = container_of(leaf, struct leaf_run, leaf);
-    const struct act *a = task_top(run->task);
-    const struct leaf_node *n = a ? (const struct leaf_node *)(const void *)a->node : NULL;
+    const struct leaf_node *n = node_of(run);
     struct value *error = NULL;
     struct plan plan = {0};
     struct buf wrong = {0};
@@ -256,7 +269,8 @@ static void launch(struct pretend *p, struct leaf *leaf)
         if (!p->special || !p->special(text, &c))
             guess(&c, text, leaf);
     }
-    trim_newlines(&c.out);
+    if (!leaf->spec.lines)
+        trim_newlines(&c.out);
     trim_newlines(&c.err);
     p->running = xgrow(p->running, &p->running_cap, p->n_running + 1, sizeof *p->running);
     p->running[p->n_running++] = c;

@@ -83,8 +83,12 @@ def test_the_key_simulate():
         {"print": "${r.exit} ${r.stderr}"},
         {"try": {"sh": "x", "simulate": {"signal": 9}}, "except": [
             {"as": "e", "do": {"print": "${e.type} ${e.data.signal}"}}]},
+        {"for": "l", "in": {"lines": {"run": ["z"], "simulate": {"stdout": "1\n2\n\n"}}},
+         "do": {"print": "line ${l}"}},
+        {"for": "l", "in": {"lines": {"sh": "echo ${n}"}}, "do": {"print": "line ${l}"}},
         {"run": ["y"], "simulate": {"lost": True}}]})
-    equal(got["output"], ["built", "3 bad", "CommandError 9"])
+    equal(got["output"], ["built", "3 bad", "CommandError 9", "line 1", "line 2", "line ",
+                          "line ${n}"])
     equal((got["state"], got["error"]["type"], got["duration"]), ("lost", "LostError", 2))
     with daemon.client() as c:
         equal(c.call("job.list")["jobs"], [], "it is stored")
