@@ -1,49 +1,21 @@
 #include "client/words.h"
 
-#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "client/text.h"
+#include "proto/base64.h"
 #include "proto/mem.h"
-
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static json_t *base64(const char *s, size_t len)
 {
-    const unsigned char *p = (const unsigned char *)s;
     struct buf out = {0};
 
-    for (size_t i = 0; i < len; i += 3) {
-        size_t n = len - i < 3 ? len - i : 3;
-        uint32_t v = (uint32_t)p[i] << 16 | (n > 1 ? (uint32_t)p[i + 1] << 8 : 0) |
-                     (n > 2 ? (uint32_t)p[i + 2] : 0);
-        for (size_t k = 0; k < 4; k++)
-            buf_addch(&out, k <= n ? digits[v >> (18 - 6 * k) & 63] : '=');
-    }
+    base64_put(&out, s, len);
     json_t *o = json_object();
     json_object_set_new(o, "base64", json_stringn(out.data != NULL ? out.data : "", out.len));
     buf_release(&out);
     return o;
-}
-
-static bool unbase64(const char *s, size_t len, struct buf *out)
-{
-    uint32_t v = 0;
-    unsigned bits = 0;
-
-    for (size_t i = 0; i < len && s[i] != '='; i++) {
-        const char *d = s[i] != '\0' ? strchr(digits, s[i]) : NULL;
-        if (d == NULL)
-            return false;
-        v = v << 6 | (uint32_t)(d - digits);
-        bits += 6;
-        if (bits >= 8) {
-            bits -= 8;
-            buf_addch(out, (char)(v >> bits & 0xff));
-        }
-    }
-    return true;
 }
 
 json_t *word_plain(const char *s, size_t len)
@@ -76,13 +48,13 @@ bool word_read(const json_t *v, struct buf *out)
         return true;
     }
     const json_t *b = json_object_get(v, "base64");
-    return json_is_string(b) && unbase64(json_string_value(b), json_string_length(b), out);
+    return json_is_string(b) && base64_get(out, json_string_value(b), json_string_length(b));
 }
 
 bool word_decode(const char *data, size_t len, const char *encoding, struct buf *out)
 {
     if (encoding != NULL && strcmp(encoding, "base64") == 0)
-        return unbase64(data, len, out);
+        return base64_get(out, data, len);
     buf_add(out, data, len);
     return true;
 }

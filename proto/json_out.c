@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "proto/base64.h"
 #include "proto/mem.h"
 
 static void separate(struct json_out *o)
@@ -229,23 +230,6 @@ void jout_seconds(struct json_out *o, int64_t us)
     jout_real(o, (double)us / 1e6);
 }
 
-static void put_base64(struct buf *b, const unsigned char *p, size_t len)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *out = buf_reserve(b, (len + 2) / 3 * 4);
-    size_t n = 0;
-    for (size_t i = 0; i < len; i += 3) {
-        unsigned v = (unsigned)p[i] << 16;
-        v |= i + 1 < len ? (unsigned)p[i + 1] << 8 : 0;
-        v |= i + 2 < len ? p[i + 2] : 0;
-        out[n++] = digits[v >> 18];
-        out[n++] = digits[v >> 12 & 63];
-        out[n++] = i + 1 < len ? digits[v >> 6 & 63] : '=';
-        out[n++] = i + 2 < len ? digits[v & 63] : '=';
-    }
-    b->len += n;
-}
-
 bool jout_bytes(struct json_out *o, const void *p, size_t len)
 {
     if (utf8_length(p, len) == len) {
@@ -254,7 +238,7 @@ bool jout_bytes(struct json_out *o, const void *p, size_t len)
     }
     separate(o);
     buf_addch(o->out, '"');
-    put_base64(o->out, p, len);
+    base64_put(o->out, p, len);
     buf_addch(o->out, '"');
     return false;
 }
