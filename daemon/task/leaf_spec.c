@@ -52,34 +52,53 @@ void leaf_check(struct parser *p, struct node *node)
         parser_complain(p, NULL, "\"limits\" is an object");
 }
 
-/* What may go to a program: text, {"base64": …}, or a number as its text. NULL: neither. */
-static struct value *word(struct value *v)
-{
-    struct buf bytes = {0};
-    struct value *ret = NULL;
-    if (value_is_number(v)) {
-        value_write_text(&bytes, v);
-        ret = value_string(buf_cstr(&bytes), bytes.len);
-    } else if (value_to_bytes(v, &bytes) && !(bytes.len && memchr(bytes.data, 0, bytes.len))) {
-        ret = value_ref(v);
-    }
-    buf_release(&bytes);
-    return ret;
-}
-
 static bool bad(struct value **error, const char *what, const struct value *v)
 {
     *error = error_new("TypeError", "%s, not %s", what, value_type_name(v));
     return false;
 }
 
+/* A NUL byte would end a word early. */
+enum text_rule { TEXT_ANY, TEXT_WORD, TEXT_NOT_EMPTY };
+
+/* Whether it is text or {"base64": …} of that kind. */
+static bool check_text(const struct value *v, enum text_rule rule, const char *what,
+                       struct value **error)
+{
+    struct buf bytes = {0};
+    bool is = value_to_bytes(v, &bytes);
+    bool nul = bytes.len && memchr(bytes.data, 0, bytes.len), empty = bytes.len == 0;
+    buf_release(&bytes);
+    if (!is)
+        return bad(error, what, v);
+    if (rule != TEXT_ANY && nul)
+        *error = error_new("ValueError", "%s without NUL bytes", what);
+    else if (rule == TEXT_NOT_EMPTY && empty)
+        *error = error_new("ValueError", "%s that is not empty", what);
+    else
+        return true;
+    return false;
+}
+
+/* What may go to a program: text, {"base64": …}, or a number as its text. NULL: neither. */
+static struct value *word(struct value *v, const char *what, struct value **error)
+{
+    if (!value_is_number(v))
+        return check_text(v, TEXT_WORD, what, error) ? value_ref(v) : NULL;
+    struct buf text = {0};
+    value_write_text(&text, v);
+    struct value *ret = value_string(buf_cstr(&text), text.len);
+    buf_release(&text);
+    return ret;
+}
+
 static bool add_words(const struct value *list, const char *what, struct value **items, size_t *n,
                       struct value **error)
 {
     for (size_t i = 0; i < value_count(list); i++) {
-        struct value *w = word(value_item(list, i));
+        struct value *w = word(value_item(list, i), what, error);
         if (!w)
-            return bad(error, what, value_item(list, i));
+            return false;
         items[(*n)++] = w;
     }
     return true;
@@ -113,7 +132,7 @@ static struct value *run_argv(const struct task *t, const struct leaf_node *n, s
         *error = error_new("ValueError", "run needs at least the program's name");
         return NULL;
     }
-    return argv_of(NULL, v, "run takes strings without NUL bytes", error);
+    return argv_of(NULL, v, "run takes strings", error);
 }
 
 static struct value *sh_argv(const struct task *t, const struct leaf_node *n, struct value **error)
@@ -128,7 +147,7 @@ static struct value *sh_argv(const struct task *t, const struct leaf_node *n, st
     struct value *head[] = {value_text("/bin/sh"), value_text("-c"), value_text(n->script),
                             value_text("sh")};
     cleanup_value struct value *before = value_list(head, ARRAY_LEN(head));
-    return argv_of(before, args, "args takes strings without NUL bytes", error);
+    return argv_of(before, args, "args takes strings", error);
 }
 
 static bool eval_env(const struct task *t, const struct expr *e, struct value **ret,
@@ -144,38 +163,39 @@ static bool eval_env(const struct task *t, const struct expr *e, struct value **
     cleanup_free struct value_member *m = xmalloc((value_count(v) + 1) * sizeof *m);
     for (size_t i = 0; i < value_count(v); i++) {
         const struct value_member *from = value_member(v, i);
-        struct value *w = value_type(from->value) == VALUE_NULL ? value_null() : word(from->value);
         size_t len;
         const char *name = value_get_string(from->key, &len);
-        if (w && len > 0 && !memchr(name, 0, len) && !memchr(name, '=', len)) {
+        struct value *w = NULL;
+        if (len == 0 || memchr(name, 0, len) || memchr(name, '=', len))
+            *error = error_new("ValueError", "\"%.100s\" is no name of the environment", name);
+        else if (value_type(from->value) == VALUE_NULL)
+            w = value_null();
+        else
+            w = word(from->value, "env takes strings", error);
+        if (w) {
             m[i] = (struct value_member){value_ref(from->key), w};
             continue;
         }
-        value_unref(w);
         while (i > 0) {
             value_unref(m[--i].key);
             value_unref(m[i].value);
         }
-        return bad(error, "env takes names and strings", from->value);
+        return false;
     }
     *ret = value_object(m, value_count(v));
     return true;
 }
 
-static bool eval_text(const struct task *t, const struct expr *e, const char *what, bool bytes,
-                      struct value **ret, struct value **error)
+static bool eval_text(const struct task *t, const struct expr *e, const char *what,
+                      enum text_rule rule, struct value **ret, struct value **error)
 {
     cleanup_value struct value *v = e ? task_try_eval(t, e, error) : value_null();
     if (!v)
         return false;
     if (value_type(v) == VALUE_NULL)
         return true;
-    struct buf text = {0};
-    bool ok =
-        value_to_bytes(v, &text) && (bytes || (text.len > 0 && !memchr(text.data, 0, text.len)));
-    buf_release(&text);
-    if (!ok)
-        return bad(error, what, v);
+    if (!check_text(v, rule, what, error))
+        return false;
     *ret = value_ref(v);
     return true;
 }
@@ -212,9 +232,9 @@ bool leaf_spec_eval(const struct task *t, const struct leaf_node *n, struct leaf
         return bad(error, "limits takes an object", limits);
     spec->argv = n->script ? sh_argv(t, n, error) : run_argv(t, n, error);
     if (spec->argv && eval_env(t, n->env, &spec->env, error) &&
-        eval_text(t, n->cwd, "cwd takes a string", false, &spec->cwd, error) &&
-        eval_text(t, n->input, "stdin takes a string", true, &spec->stdin_data, error) &&
-        eval_text(t, n->pool, "pool takes a string", false, &spec->pool, error) &&
+        eval_text(t, n->cwd, "cwd takes a string", TEXT_NOT_EMPTY, &spec->cwd, error) &&
+        eval_text(t, n->input, "stdin takes a string", TEXT_ANY, &spec->stdin_data, error) &&
+        eval_text(t, n->pool, "pool takes a string", TEXT_NOT_EMPTY, &spec->pool, error) &&
         eval_bool(t, n->check, "check", true, &spec->check, error) &&
         eval_numbers(t, n, spec, error)) {
         if (limits && value_type(limits) == VALUE_OBJECT)
