@@ -82,7 +82,7 @@ bool paths_on_network(const char *path)
 
 /* $XDG_STATE_HOME, or ~/.local/state (XDG Base Directory Specification: relative ones do not
  * count). */
-static char *state_home(void)
+static char *state_home(struct err *err)
 {
     const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
     if (xdg && *xdg == '/')
@@ -91,15 +91,21 @@ static char *state_home(void)
         const struct passwd *pw = getpwuid(geteuid());
         home = pw ? pw->pw_dir : NULL;
     }
-    return home && *home == '/' ? xasprintf("%s/.local/state", home) : NULL;
+    struct stat st;
+    if (!home || *home != '/' || stat(home, &st) < 0) {
+        /* A home that is none is not made: nobody would look there. */
+        err_set(err, ENOENT, "there is no home directory%s%s for corod's state: set XDG_STATE_HOME",
+                home ? " " : "", home ? home : "");
+        return NULL;
+    }
+    return xasprintf("%s/.local/state", home);
 }
 
 bool paths_user(struct paths *ret, struct err *err)
 {
-    cleanup_free char *home = state_home();
+    cleanup_free char *home = state_home(err);
     if (!home)
-        return err_set(err, ENOENT,
-                       "there is no home directory for corod's state: set XDG_STATE_HOME");
+        return false;
     cleanup_free char *usual = xasprintf("%s/corod", home);
     if (!paths_on_network(usual)) {
         paths_in(ret, usual);

@@ -44,6 +44,12 @@ START_TEST(of_the_user)
     cleanup_free char *home = xasprintf("%s/.local/state/corod", dir);
     ck_assert_str_eq(p.state_dir, home);
     paths_release(&p);
+
+    cleanup_free char *none = xasprintf("%s/none", dir);
+    setenv("HOME", none, 1);
+    ck_assert(!paths_user(&p, &err));
+    ck_assert_int_eq(err.code, ENOENT);
+    ck_assert_ptr_nonnull(strstr(err.text, none));
 }
 END_TEST
 
