@@ -109,6 +109,26 @@ size_t place_line(const char *text, size_t len, const char *pointer)
     return line;
 }
 
+/* The line itself, for people who look at a screen. */
+static void show_line(const struct screen *s, const char *text, size_t len, size_t number)
+{
+    const char *at = text, *end = text + len;
+    struct buf line = {0}, safe = {0};
+
+    for (; number > 1 && at < end; at++)
+        number -= *at == '\n';
+    const char *stop = memchr(at, '\n', (size_t)(end - at));
+    while (at < end && (*at == ' ' || *at == '\t'))
+        at++;
+    size_t n = stop != NULL && stop < at ? 0 : (size_t)((stop != NULL ? stop : end) - at);
+    text_put_safe(&safe, at, n, s->columns > 8 ? s->columns - 4 : 0, s->utf8);
+    buf_addstr(&line, "    ");
+    screen_put(s, &line, STYLE_DIM, buf_cstr(&safe));
+    fprintf(s->file, "%s\n", buf_cstr(&line));
+    buf_release(&safe);
+    buf_release(&line);
+}
+
 void place_complain(struct cli *c, const char *path, const char *text, size_t len, const char *kind,
                     const json_t *mistakes)
 {
@@ -139,5 +159,7 @@ void place_complain(struct cli *c, const char *path, const char *text, size_t le
         }
         fprintf(c->err.file, "%s\n", buf_cstr(&line));
         buf_release(&line);
+        if (c->err.tty && text != NULL && pointer != NULL)
+            show_line(&c->err, text, len, place_line(text, len, pointer));
     }
 }

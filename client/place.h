@@ -18,7 +18,8 @@ bool place_check(const char *path, const char *text, size_t len, struct err *err
  * not there; 0: nothing of it is. */
 size_t place_line(const char *text, size_t len, const char *pointer);
 
-/* Prints a list of {pointer, message, hint} to stderr, one line each: "FILE:3: /main/1: …". */
+/* Prints a list of {pointer, message, hint} to stderr, one line each: "FILE:3: /main/1: …"; on a
+ * terminal with the line of the text below. */
 void place_complain(struct cli *c, const char *path, const char *text, size_t len, const char *kind,
                     const json_t *mistakes);
 

@@ -137,6 +137,12 @@ def test_bounds():
     check("tasks" in got["stopped"], got["stopped"])
     equal(len(got["timeline"]), 10000)
     check(got["more"] > 0)
+    double = {"for": "i", "in": {"range": 23}, "do": {"set": {"x": "${x}${x}"}}}
+    many = {"for": "i", "in": {"range": 20},
+            "do": {"create_task": {"call": "f", "args": {"s": "${x}"}}}}
+    got = simulate({"define": {"f": {"params": ["s"], "do": {"sleep": 1}}},
+                    "main": [{"set": {"x": "y"}}, double, many, {"sleep": 2}]})
+    check("64 MiB" in got.get("stopped", ""), got.get("error"))
 
 
 def test_others_are_served():
