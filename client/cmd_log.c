@@ -68,9 +68,12 @@ static bool read_all(struct conn *conn, json_t *params, struct tail *t, struct e
             cli_note(conn->cli, "%lld bytes in the middle are not kept",
                      (long long)get_int(r, "dropped"));
         tail_put(t, &bytes);
-        bool more = !json_is_true(json_object_get(r, "eof")) && bytes.len > 0;
+        /* A reply may bring nothing and still go on behind what it looked at. */
+        json_t *next = json_object_get(r, "next");
+        bool more = !json_is_true(json_object_get(r, "eof")) && next != NULL &&
+                    !json_equal(next, json_object_get(params, "offset"));
         buf_release(&bytes);
-        json_object_set(params, "offset", json_object_get(r, "next"));
+        json_object_set(params, "offset", next);
         json_decref(r);
         if (!more)
             return true;

@@ -655,6 +655,19 @@ def test_replies_that_are_none():
         d.close()
 
 
+def test_a_log_with_a_hole_is_read_to_its_end():
+    """A reply may bring nothing and have looked at a part only."""
+    def read(peer, params):
+        at = params.get("offset", 0)
+        return {"data": "" if at < 3 else "the end\n", "encoding": "utf-8", "next": at + 1,
+                "eof": at == 3}
+    d, h = fake({"job.list": lambda p, a: {"jobs": [row()]}, "log.read": read})
+    with h:
+        r = h.coro("log", "7", "--print")
+        equal((r.status, r.out), (0, "the end\n"))
+    d.close()
+
+
 def test_errors_are_told():
     d, h = fake({"job.submit": lambda p, a: fail(-32009, "no new work is accepted"),
                  "job.cancel": lambda p, a: fail(-32004, "it has ended")})
