@@ -9,7 +9,9 @@ import sys
 
 import asyncio313
 import judge
+import judge_objects
 import values
+import virtual_loop
 
 
 class Task(asyncio.Task):
@@ -85,7 +87,8 @@ def main():
     for kind in ("queue", "lifo_queue", "priority_queue", "semaphore", "bounded_semaphore",
                  "condition", "barrier"):
         name = "".join(word.capitalize() for word in kind.split("_"))
-        judge.object_verb(kind, getattr(asyncio, name))
+        judge_objects.object_verb(kind, getattr(asyncio, name))
+    virtual_loop.Task = Task
     sys.argv[1:] = ["--many"]
     judge.run_main()
 

@@ -14,13 +14,25 @@ class JobError(Exception):
         super().__init__(message)
 
 
-class Group(ExceptionGroup):
-    """An ExceptionGroup whose parts, as `except*` makes them, keep its cause."""
+class Parted:
+    """A group whose parts, as `except*` makes them, keep its cause."""
 
     def derive(self, errors):
-        part = Group(self.message, errors)
+        part = group(self.message, errors)
         part.data, part.cause = getattr(self, "data", None), getattr(self, "cause", None)
         return part
+
+
+class Group(Parted, ExceptionGroup):
+    pass
+
+
+class BaseGroup(Parted, BaseExceptionGroup):
+    """With a CancelledError in it: no Exception."""
+
+
+def group(message, errors):
+    return (Group if all(isinstance(e, Exception) for e in errors) else BaseGroup)(message, errors)
 
 
 CLASSES = {c.__name__: c for c in (
@@ -125,7 +137,7 @@ def error_of(value):
     message = message if isinstance(message, str) else text(message)
     inner = value.get("exceptions")
     if kind == "ExceptionGroup" and isinstance(inner, list) and inner:
-        error = Group(message, [error_of(e) for e in inner])
+        error = group(message, [error_of(e) for e in inner])
     else:
         error = class_of(kind)(message)
         error.plain = True
@@ -148,7 +160,7 @@ def matches(error, name):
     kind = type_of(error)
     if name == "BaseException":
         return True
-    return kind != "CancelledError" if name == "Exception" else kind == name
+    return isinstance(error, Exception) if name == "Exception" else kind == name
 
 
 # ---- text ----
