@@ -13,6 +13,7 @@
 
 enum {
     JOB_MAX_TASKS = 1000000,
+    JOB_FEW_TASKS = 1000, /* see runtime_limit_tasks() */
     STEP_MAX_NODES = 100000, /* of a job that is ended from outside: see job_interrupt() */
     TASK_MAX_STACK_BYTES = 256 * 1024,
 };
@@ -90,7 +91,7 @@ struct runtime {
     struct job *work_first, *work_last;
     struct job **dirty; /* for runtime_collect() */
     size_t n_dirty, cap_dirty;
-    size_t live;
+    size_t live, max_live;
 };
 
 /* The job is over and its last rows were collected. */

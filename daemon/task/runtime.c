@@ -12,6 +12,7 @@ struct runtime *runtime_new(const struct runtime_effects *effects, void *arg)
     rt->effects = effects;
     rt->arg = arg;
     rt->leaf_seq = 1;
+    rt->max_live = SIZE_MAX / 2;
     return rt;
 }
 
@@ -103,6 +104,11 @@ bool runtime_cancel(struct runtime *rt, uint64_t id)
     task_cancel(job->main);
     job->interrupt = true;
     return true;
+}
+
+void runtime_limit_tasks(struct runtime *rt, size_t max)
+{
+    rt->max_live = max;
 }
 
 size_t runtime_live_tasks(const struct runtime *rt)

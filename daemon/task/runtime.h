@@ -229,7 +229,11 @@ bool runtime_load_item(struct job_loader *l, const struct item_row *row, struct 
 /* Frees the loader in any case. */
 bool runtime_load_finish(struct job_loader *l, struct err *err);
 
-/* Bytes that the runtime holds, about; number of live tasks. */
+/*
+ * So many live tasks of all jobs together: a job then gets RuntimeError when it makes more. One
+ * with few tasks still may until they are twice as many. None unless set.
+ */
+void runtime_limit_tasks(struct runtime *rt, size_t max);
 size_t runtime_live_tasks(const struct runtime *rt);
 
 /* The node kinds, for program_parse(). */

@@ -20,8 +20,15 @@ const struct node *node_inner(const struct node *n)
 
 bool may_spawn(const struct job *job, size_t n, struct value **error)
 {
-    if (n <= JOB_MAX_TASKS && job->live + n <= JOB_MAX_TASKS)
-        return true;
+    /* Of all jobs together: one with many tasks is stopped first. */
+    bool small = n <= JOB_FEW_TASKS && job->live + n <= JOB_FEW_TASKS;
+    size_t max_live = small ? 2 * job->rt->max_live : job->rt->max_live;
+    if (n <= JOB_MAX_TASKS && job->live + n <= JOB_MAX_TASKS) {
+        if (job->rt->live + n <= max_live)
+            return true;
+        *error = error_new("RuntimeError", "too many tasks of all jobs together");
+        return false;
+    }
     *error = error_new("RuntimeError", "too many tasks: a job may have %d at the same time",
                        (int)JOB_MAX_TASKS);
     return false;

@@ -25,6 +25,9 @@ def test_there_is_a_limit_to_all_tasks():
     daemon.configure("max_live_tasks = 50\n")
     with daemon.client() as c:
         equal(c.call("system.reload")["changed"], ["max_live_tasks"])
+        many = {"gather": {"for": "i", "in": {"range": 120}, "do": {"sleep": 0}}}
+        ended = c.run([{"try": many, "except": [{"as": "e", "do": {"return": "${e.message}"}}]}])
+        equal(ended["value"], "too many tasks of all jobs together")
         job = c.submit([{"gather": {"for": "i", "in": {"range": 60}, "do": {"sleep": 1000}}}])
         wait_until(lambda: c.call("system.stats")["live_tasks"] > 50, "60 tasks")
         equal(c.error("job.submit", job=[]).code, -32007)
