@@ -103,6 +103,11 @@ bool simulations_turn(struct engine *e)
 void simulations_free(struct engine *e)
 {
     struct simulating *s;
-    while ((s = TAILQ_FIRST(&e->simulations)))
+    struct err err;
+    err_set(&err, ERR_DRAINING, "the daemon ends");
+    while ((s = TAILQ_FIRST(&e->simulations))) {
+        if (!s->dropped)
+            s->on_done(s->arg, NULL, NULL, &err);
         simulating_free(s);
+    }
 }

@@ -10,7 +10,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
-from corod import TOP, Daemon, check, equal, program, run_tests, wait_until  # noqa: E402
+from corod import TOP, Daemon, RpcError, check, equal, program  # noqa: E402
+from corod import run_tests, wait_until  # noqa: E402
 
 daemon = Daemon()
 # Words that only run_case knows.
@@ -170,6 +171,21 @@ def test_others_are_served():
             other.close()
         wait_until(lambda: not full(), "simulations ended with their clients")
         equal(c.run({"return": 1})["value"], 1)
+
+
+def test_the_daemon_ends():
+    """A simulation that is under way is answered."""
+    c = daemon.client()
+    request = c.start("job.simulate", {"job": {"while": {"==": [1, 1]}, "do": {"sleep": 1}}})
+    big = c.start("job.simulate", {"job": {"for": "i", "in": ["x" * 100] * 5000, "do": {"sleep": 1}}})
+    c.call("system.ping")
+    equal(daemon.stop(), 0)
+    for r in (request, big):
+        try:
+            c.wait(r)
+        except RpcError as e:
+            equal(e.code, -32009)
+    daemon.start()
 
 
 def test_a_client_leaves_during_the_check():
