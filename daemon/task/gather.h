@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "daemon/lang/value.h"
+#include "daemon/task/waiter.h"
 #include "proto/buf.h"
 
 struct job;
@@ -51,19 +52,11 @@ bool gather_load(struct gather *g, struct job_loader *l, struct reader *r);
 void gather_load_child(struct gather *g, struct task *child, bool seen);
 
 /* asyncio.Semaphore as of 3.13. */
-struct sem_waiter {
-    struct sem_waiter *prev, *next;
-    struct task *task;
-    uint64_t seq;
-    bool queued; /* in the list: neither woken nor cancelled */
-};
 struct sem {
     uint32_t refs;
     uint32_t gather; /* the id of its gather: names it in rows */
     int64_t limit, value;
-    size_t waiting; /* waiters that were not cancelled, woken ones too */
-    struct sem_waiter *first, *last;
-    uint64_t seq;
+    struct waiters waiters;
 };
 struct sem *sem_new(uint32_t gather, int64_t limit);
 struct sem *sem_ref(struct sem *s);

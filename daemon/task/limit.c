@@ -7,9 +7,9 @@ enum { LIMIT_NEW, LIMIT_WAITING, LIMIT_HOLDING };
 struct limit_act {
     struct act act; /* node: the branch, or NULL when coro is set */
     struct sem *sem;
-    struct sem_waiter *waiter; /* WAITING */
-    struct coro *coro;         /* until it has begun */
-    struct scope *scope;       /* the branch's, until then */
+    struct waiter waiter; /* WAITING */
+    struct coro *coro;    /* until it has begun */
+    struct scope *scope;  /* the branch's, until then */
 };
 
 bool limit_push(struct task *t, struct sem *sem, const struct node *branch, struct scope *own,
@@ -33,32 +33,11 @@ const struct scope *limit_scope(const struct act *a)
     return ((const struct limit_act *)a)->scope;
 }
 
-static void unqueue(struct sem *s, struct sem_waiter *w)
-{
-    if (!w->queued)
-        return;
-    *(w->prev ? &w->prev->next : &s->first) = w->next;
-    *(w->next ? &w->next->prev : &s->last) = w->prev;
-    w->queued = false;
-}
-
-static void queue(struct sem *s, struct sem_waiter *w)
-{
-    w->prev = s->last;
-    w->next = NULL;
-    *(s->last ? &s->last->next : &s->first) = w;
-    s->last = w;
-    w->queued = true;
-}
-
 static bool wake_next(struct sem *s)
 {
-    struct sem_waiter *w = s->first;
-    if (!w)
+    if (!waiters_wake(&s->waiters, true))
         return false;
-    unqueue(s, w);
     s->value--;
-    wait_settle(w->task, FUTURE_DONE);
     return true;
 }
 
@@ -89,19 +68,14 @@ static void limit_start(struct task *t, struct act *a)
 {
     struct limit_act *l = (struct limit_act *)a;
     struct sem *s = l->sem;
-    if (s->value > 0 && s->waiting == 0) {
+    if (s->value > 0 && !waiters_any(&s->waiters)) {
         s->value--;
         enter(t, l);
         return;
     }
-    struct sem_waiter *w = xcalloc(1, sizeof *w);
-    w->task = t;
-    w->seq = s->seq++;
-    l->waiter = w;
     a->phase = LIMIT_WAITING;
-    queue(s, w);
-    s->waiting++;
     task_suspend(t, WAIT_OWN, NULL);
+    waiters_add(&s->waiters, &l->waiter, t);
 }
 
 static void limit_on_child(struct task *t, struct act *a, enum completion how, struct value *v)
@@ -124,12 +98,9 @@ static void limit_on_event(struct task *t, struct act *a, enum completion how, s
 {
     struct limit_act *l = (struct limit_act *)a;
     struct sem *s = l->sem;
-    if (t->future == FUTURE_DONE) {
-        s->waiting--;
-        if (how == DONE_RAISE) /* it was woken, and cancelled before it could run */
-            s->value++;
-    }
-    free(steal(&l->waiter));
+    waiters_remove(&s->waiters, &l->waiter);
+    if (t->future == FUTURE_DONE && how == DONE_RAISE)
+        s->value++; /* it was woken, and cancelled before it could run */
     a->phase = LIMIT_NEW;
     wake_all(s);
     if (how == DONE_RAISE) {
@@ -144,10 +115,7 @@ static bool limit_cancel(struct task *t, struct act *a)
 {
     (void)t;
     struct limit_act *l = (struct limit_act *)a;
-    if (l->waiter) {
-        unqueue(l->sem, l->waiter);
-        l->sem->waiting--;
-    }
+    waiters_cancel(&l->sem->waiters, &l->waiter);
     return true;
 }
 
@@ -160,9 +128,8 @@ static void limit_release(struct task *t, struct act *a)
 {
     (void)t;
     struct limit_act *l = (struct limit_act *)a;
-    if (l->waiter && l->sem)
-        unqueue(l->sem, l->waiter);
-    free(l->waiter);
+    if (l->sem)
+        waiters_remove(&l->sem->waiters, &l->waiter);
     coro_unref(l->coro);
     scope_unref(l->scope);
     sem_unref(l->sem);
@@ -173,8 +140,8 @@ static void limit_save(const struct task *t, const struct act *a, struct buf *ou
     const struct limit_act *l = (const struct limit_act *)a;
     put_varint(out, l->sem->gather);
     put_varint(out, (uint64_t)l->sem->limit);
-    if (l->waiter)
-        put_varint(out, l->waiter->seq);
+    if (a->phase == LIMIT_WAITING)
+        put_varint(out, l->waiter.seq);
     put_u8(out, (uint8_t)((l->coro ? 1 : 0) | (l->scope ? 2 : 0)));
     if (l->coro)
         coro_save(l->coro, out);
@@ -200,17 +167,15 @@ static bool load_body(struct limit_act *l, struct job_loader *from, struct reade
 
 static bool limit_load(struct task *t, struct act *a, struct job_loader *from, struct reader *r)
 {
+    (void)t;
     struct limit_act *l = (struct limit_act *)a;
     uint64_t gather = get_varint(r), limit = get_varint(r);
     if (r->failed || gather > UINT32_MAX || limit == 0 || limit > INT64_MAX ||
         a->phase > LIMIT_HOLDING)
         return load_fail(from, "a limit");
     l->sem = load_sem(from, (uint32_t)gather, (int64_t)limit);
-    if (a->phase == LIMIT_WAITING) {
-        l->waiter = xcalloc(1, sizeof *l->waiter);
-        l->waiter->task = t;
-        l->waiter->seq = get_varint(r);
-    }
+    if (a->phase == LIMIT_WAITING)
+        l->waiter.seq = get_varint(r);
     return load_body(l, from, r);
 }
 
@@ -219,25 +184,10 @@ static void limit_loaded(struct task *t, struct act *a)
 {
     struct limit_act *l = (struct limit_act *)a;
     struct sem *s = l->sem;
-    if (a->phase == LIMIT_HOLDING)
+    if (a->phase == LIMIT_HOLDING || (a->phase == LIMIT_WAITING && t->future == FUTURE_DONE))
         s->value--;
-    if (a->phase != LIMIT_WAITING || t->future == FUTURE_CANCELLED)
-        return;
-    s->waiting++;
-    if (t->future == FUTURE_DONE) {
-        s->value--;
-        return;
-    }
-    struct sem_waiter *w = l->waiter, *before = s->last;
-    if (w->seq >= s->seq)
-        s->seq = w->seq + 1;
-    while (before && before->seq > w->seq)
-        before = before->prev;
-    w->prev = before;
-    w->next = before ? before->next : s->first;
-    *(w->next ? &w->next->prev : &s->last) = w;
-    *(before ? &before->next : &s->first) = w;
-    w->queued = true;
+    if (a->phase == LIMIT_WAITING)
+        waiters_load(&s->waiters, &l->waiter, t, true);
 }
 
 static void limit_awaits(const struct task *t, const struct act *a, struct buf *out)

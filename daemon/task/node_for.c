@@ -5,11 +5,7 @@
 #include "proto/mem.h"
 
 static const struct feed *const feeds[] = {
-    &feed_list,
-    &feed_completed,
-    &feed_ticker,
-    &feed_queue,
-    &feed_lines,
+    &feed_list, &feed_completed, &feed_ticker, &feed_queue, &feed_lines,
 };
 
 static void over(struct task *t, enum completion how, struct value *v)
