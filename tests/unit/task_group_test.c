@@ -39,7 +39,8 @@ static const struct {
     {"{\"gather\": {\"for\": \"x\", \"in\": {\"ticker\": 1}, \"do\": []}}",
      "/gather/in: a list or {\"range\": …} is needed here: others are for \"for\"\n"},
     {"{\"for\": \"x\", \"in\": {\"ticker\": 1, \"range\": 2}, \"do\": []}",
-     "/in: a source is a list, a handle, {\"range\": …}, {\"ticker\": …} or {\"as_completed\": "
+     "/in: a source is a list, a handle, {\"range\": …}, {\"lines\": …}, {\"ticker\": …} or "
+     "{\"as_completed\": "
      "…}\n"},
     {"{\"for\": \"x\", \"in\": {\"ticker\": -1}, \"do\": []}",
      "/in/ticker: a number from 0 is needed here\n"},
