@@ -70,6 +70,9 @@ struct feed {
     void (*awaits)(const struct task *t, const struct for_act *a, struct buf *out);
 };
 
+/* What its node runs over. */
+const struct source *for_source(const struct for_act *a);
+
 /* Each sets a->feed and its state; false: *error. */
 /* A list or a range, or a queue if that is what the value is. */
 bool feed_list_begin(struct for_act *a, const struct task *t, const struct source *s,

@@ -105,6 +105,11 @@ static void for_on_event(struct task *t, struct act *act, enum completion how, s
         go_on(t, a, step, next);
 }
 
+const struct source *for_source(const struct for_act *a)
+{
+    return &((const struct for_node *)(const void *)a->act.node)->source;
+}
+
 static bool for_cancel(struct task *t, struct act *act)
 {
     struct for_act *a = (struct for_act *)act;

@@ -70,7 +70,6 @@ void iterator_release(struct iterator *it)
 
 void iterator_save(const struct iterator *it, struct buf *out)
 {
-    value_save_opt(it->list, out);
     put_varint(out, it->n);
     put_varint(out, it->next);
     put_svarint(out, it->start);
@@ -79,8 +78,6 @@ void iterator_save(const struct iterator *it, struct buf *out)
 
 bool iterator_load(struct iterator *it, struct job_loader *l, struct reader *r)
 {
-    if (!value_load_opt(l, r, &it->list))
-        return false;
     it->n = get_varint(r);
     it->next = get_varint(r);
     it->start = get_svarint(r);

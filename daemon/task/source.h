@@ -17,6 +17,7 @@ bool iterator_over(struct iterator *it, struct value *v, struct value **error);
 /* The next item, a new reference; NULL at the end. */
 struct value *iterator_next(struct iterator *it);
 void iterator_release(struct iterator *it);
+/* Without its list, which the caller saves and loads before. */
 void iterator_save(const struct iterator *it, struct buf *out);
 bool iterator_load(struct iterator *it, struct job_loader *l, struct reader *r);
 

@@ -235,6 +235,39 @@ START_TEST(test_too_many_tasks)
 }
 END_TEST
 
+/* A list of the document is not written again with each turn of a loop over it. */
+START_TEST(test_rows_of_a_loop)
+{
+    struct buf list = {0};
+    for (int i = 0; i < 1000; i++)
+        buf_printf(&list, "%s%d", i ? "," : "[", i);
+    buf_addch(&list, ']');
+    static const char *const forms[] = {
+        "{\"input\": {\"a\": 1, \"xs\": %s}, \"main\": [{\"for\": \"x\", \"in\": \"${xs}\", \"do\":"
+        " [{\"sleep\": 1}, {\"print\": \"${x}\"}]}]}",
+        "[{\"for\": \"x\", \"in\": %s, \"do\": [{\"sleep\": 1}, {\"print\": \"${x}\"}]}]",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+        struct fixture f;
+        struct buf document = {0};
+        const char *mark = strstr(forms[i], "%s");
+        buf_add(&document, forms[i], (size_t)(mark - forms[i]));
+        buf_addstr(&document, buf_cstr(&list));
+        buf_addstr(&document, mark + 2);
+        fixture_init(&f, buf_cstr(&document));
+        fixture_run(&f, 0);
+        ck_assert_uint_lt(f.rows[0].frame_len, 200);
+        ck_assert(fixture_reload(&f, NULL));
+        fixture_run(&f, 10000000);
+        fixture_run(&f, 20000000);
+        ck_assert_str_eq(buf_cstr(&f.printed), "0\n1\n");
+        fixture_release(&f);
+        buf_release(&document);
+    }
+    buf_release(&list);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *s = suite_create("task runtime");
@@ -249,6 +282,7 @@ Suite *test_suite(void)
     tcase_add_test(c, test_gather_rows);
     tcase_add_test(c, test_short_life);
     tcase_add_test(c, test_too_many_tasks);
+    tcase_add_test(c, test_rows_of_a_loop);
     suite_add_tcase(s, c);
     return s;
 }
