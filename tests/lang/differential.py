@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # test-timeout: 300
+# test-sanitized: yes
 """Random programs, run by corod's runtime and by Python's asyncio: both must do the same.
 
   differential.py [--seed N] [--count N] [--features F] [--save NAME] [--forever]
@@ -34,7 +35,8 @@ NO_WORD = ("order/deadlock-swallowed", "objects/queue-maxsize-computed",
            "objects/verbs-of-the-wrong-object", "objects/with-of-a-queue",
            "order/words_of_a_command")
 SHRINK_S = float(os.environ.get("SHRINK_S", "40"))
-ANSWER_S = 20
+FACTOR = int(os.environ.get("TEST_FACTOR", "1"))  # how much slower the build is
+ANSWER_S = 20 * FACTOR
 MAX_SHOWN = 5
 
 
@@ -314,7 +316,7 @@ def save(name, document, verdict):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", default="1")
-    parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--count", type=int, default=2000 // FACTOR ** 2)
     parser.add_argument("--features", default="all",
                         help="slice, all, or names of generate.MORE with commas between")
     parser.add_argument("--save")
