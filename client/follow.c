@@ -176,6 +176,8 @@ static bool on_reply(struct state *s, json_t *message, struct err *err)
     }
     if (id == s->wait_id)
         s->f->ended = json_incref(json_array_get(json_object_get(result, "jobs"), 0));
+    if (id == s->wait_id && s->f->ended == NULL)
+        return err_set(err, ERR_INTERNAL, "the daemon's reply to job.wait has no job");
     return true;
 }
 

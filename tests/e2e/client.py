@@ -655,6 +655,17 @@ def test_replies_that_are_none():
         d.close()
 
 
+def test_an_end_without_a_job_is_an_error():
+    d, h = fake({"job.submit": lambda p, a: {"id": 7, "state": "queued", "existing": False},
+                 "log.follow": lambda p, a: {"subscription": "s"},
+                 "job.wait": lambda p, a: {"jobs": [], "timed_out": False}})
+    with h:
+        r = h.coro("run", "true")
+        equal(r.status, 125)
+        check("job.wait" in r.err, repr(r))
+    d.close()
+
+
 def test_a_log_with_a_hole_is_read_to_its_end():
     """A reply may bring nothing and have looked at a part only."""
     def read(peer, params):
