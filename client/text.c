@@ -82,17 +82,6 @@ void text_put_moment(struct buf *out, double at_s, double now_s)
         buf_addstr(out, text);
 }
 
-void text_put_size(struct buf *out, double bytes)
-{
-    static const char *const names[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-    size_t i = 0;
-    while (bytes >= 1023.5 && i + 1 < sizeof(names) / sizeof(names[0])) {
-        bytes /= 1024;
-        i++;
-    }
-    buf_printf(out, "%.*f %s", i == 0 || bytes >= 99.95 ? 0 : 1, bytes, names[i]);
-}
-
 size_t text_utf8(const char *s, size_t n, int32_t *ret)
 {
     const unsigned char *p = (const unsigned char *)s;

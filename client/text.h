@@ -17,8 +17,6 @@ bool text_whole(const char *s, int64_t min, int64_t max, int64_t *ret, struct er
 void text_put_duration(struct buf *out, double seconds);
 /* "14:03:11" today, "Nov 19 14:03" this year, else "2025-11-19"; now is given for tests. */
 void text_put_moment(struct buf *out, double at_s, double now_s);
-/* "312 B", "4.1 KiB". */
-void text_put_size(struct buf *out, double bytes);
 
 /*
  * Appends s with everything that a terminal would obey made visible: control characters, invalid

@@ -41,16 +41,6 @@ json_t *word_escaped(const char *s, size_t len)
     return v;
 }
 
-bool word_read(const json_t *v, struct buf *out)
-{
-    if (json_is_string(v)) {
-        buf_add(out, json_string_value(v), json_string_length(v));
-        return true;
-    }
-    const json_t *b = json_object_get(v, "base64");
-    return json_is_string(b) && base64_get(out, json_string_value(b), json_string_length(b));
-}
-
 bool word_decode(const char *data, size_t len, const char *encoding, struct buf *out)
 {
     if (encoding != NULL && strcmp(encoding, "base64") == 0)

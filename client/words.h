@@ -12,10 +12,6 @@
 json_t *word_plain(const char *s, size_t len);
 /* The same for a place where ${…} would be substituted: "${" becomes "$${". */
 json_t *word_escaped(const char *s, size_t len);
-/* The text of a value that word_plain() or the daemon made (string or {"base64"}), appended to
- * *out; false: it is neither. */
-bool word_read(const json_t *v, struct buf *out);
-
 /* The text of data with its encoding ("utf-8", "base64"), as log results carry it. */
 bool word_decode(const char *data, size_t len, const char *encoding, struct buf *out);
 

@@ -19,7 +19,7 @@ void coro_unref(struct coro *c)
     free(c);
 }
 
-const char *coro_function(const struct coro *c)
+static const char *coro_function(const struct coro *c)
 {
     return c->node->function->name;
 }

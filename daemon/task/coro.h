@@ -49,7 +49,6 @@ bool coro_enter(struct task *t, struct coro *c, struct value **error);
 void coro_close(struct coro *c);
 /* Starts the body of the call whose wrappers are on the stack. */
 void coro_enter_body(struct task *t);
-const char *coro_function(const struct coro *c);
 
 /* Takes over the reference. */
 void coro_list_add(struct coro_list *l, struct coro *c);
