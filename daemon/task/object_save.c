@@ -130,7 +130,7 @@ bool runtime_load_item(struct job_loader *l, const struct item_row *row, struct 
 {
     const struct loaded_item *last = l->n_items ? &l->items[l->n_items - 1] : NULL;
     struct object *o = map_get(&l->objects, row->object);
-    if (!o || !o->items || row->seq >= o->items->next_seq ||
+    if (!o || !o->items || row->value_len == 0 || row->seq >= o->items->next_seq ||
         (last && last->object == o && last->seq >= row->seq))
         return refuse(l, err, "an item's row is damaged");
     if (l->n_items == l->cap_items)
