@@ -260,8 +260,10 @@ bool engine_turn(void *arg)
     struct engine *e = arg;
     bool more = false;
     runtime_limit_tasks(e->runtime, e->config->max_live_tasks);
-    if (!is_full(e))
-        more = runtime_tick(e->runtime, engine_now_us(e), TURN_BUDGET) | spools_serve(e);
+    if (!is_full(e)) {
+        more = runtime_tick(e->runtime, engine_now_us(e), TURN_BUDGET);
+        more |= spools_serve(e);
+    }
     more |= attempts_launch(e);
     bool simulated = simulations_turn(e);
     commit(e);

@@ -105,7 +105,7 @@ struct engine {
     bool draining;
 
     /* spool.c */
-    struct map spools; /* attempt → struct spool */
+    struct map spools;                      /* attempt → struct spool */
     struct spool *first_spool, *last_spool; /* that are to be read */
     struct outlog_follower *follower;
     struct alarm *spool_poll;

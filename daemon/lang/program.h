@@ -80,7 +80,8 @@ extern const struct field_type field_source_list; /* the same, only what is ther
 extern const struct field_type field_handlers;    /* struct handlers: `except` */
 extern const struct field_type field_handlers_star; /* the same for `except*` */
 extern const struct field_type field_loop;          /* struct node *: the body of a loop */
-extern const struct field_type field_item; /* struct item: a node that becomes a task, or a handle */
+extern const struct field_type
+    field_item; /* struct item: a node that becomes a task, or a handle */
 extern const struct field_type field_items_named; /* the same, or an object of name: node */
 extern const struct field_type field_operand; /* struct operand: what await, shield, wait take */
 extern const struct field_type field_text;    /* char *: a string taken as it is, no ${…} */
