@@ -2,7 +2,9 @@
 import asyncio
 
 import asyncio313
-from judge_base import ERRORS, NORMAL, Handling, Object
+import values
+from judge_base import ERRORS, NORMAL, Object
+from values import error_value
 
 
 class Objects:
@@ -47,8 +49,10 @@ class Objects:
             result = await self.node(node["do"], scope)
         except BaseException as error:
             if isinstance(error, ERRORS):
-                with Handling(self, error), self.context():
+                try:
                     await it.__aexit__(None, None, None)
+                except ERRORS as e:  # another one, even if it says the same
+                    raise values.with_cause(e, error_value(error)) from None
             raise
         with self.context():
             await it.__aexit__(None, None, None)

@@ -174,7 +174,7 @@ class Tasks:
                 try:
                     return values.as_value(await value)
                 except RuntimeError as e:
-                    if str(e).startswith("Task cannot await on itself"):
+                    if value is asyncio.current_task():  # names it as the language does
                         raise RuntimeError("Task cannot await on itself: "
                                            + values.text(value)) from None
                     raise
