@@ -1,6 +1,6 @@
 /*
- * Expressions and JsonLogic. The input: an expression as JSON, a line's end, the variables as a
- * JSON object (may be absent). What it gives must be a value that reads back the same.
+ * Expressions and JsonLogic. The input: an expression as JSON, a NUL, the variables as a JSON
+ * object (may be absent). What it gives must be a value that reads back the same.
  */
 #include <string.h>
 
@@ -92,7 +92,7 @@ static void run(const char *verb, const char *data, size_t len, const char *vari
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const char *text = (const char *)data, *end = size ? memchr(text, '\n', size) : NULL;
+    const char *text = (const char *)data, *end = size ? memchr(text, 0, size) : NULL;
     size_t len = end ? (size_t)(end - text) : size;
     const char *variables = end && len + 1 < size ? end + 1 : "{}";
     size_t variables_len = end && len + 1 < size ? size - len - 1 : 2;

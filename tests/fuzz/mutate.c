@@ -1,6 +1,6 @@
 /*
  * How libFuzzer changes job documents: mostly as trees, so that what comes out is JSON and often a
- * job; and what stands behind a NUL (rows.c) on its own.
+ * job; and what stands behind a NUL on its own.
  */
 #include <string.h>
 

@@ -72,12 +72,12 @@ def seeds_of(fuzzer):
                 yield text + b"\0" + bytes([3, i & 255, 5, i * 7 & 255, i & 7])
     else:
         for rule, data in rules():
-            yield "\n".join(json.dumps(x, **compact) for x in (
+            yield "\0".join(json.dumps(x, **compact) for x in (
                 rule, data if isinstance(data, dict) else {"x": data})).encode()
         variables = json.dumps({"x": [1, "b", {"c": 2.5}], "n": 3, "i": 0, "task": None}, **compact)
         for text in documents():
             for one in expressions(json.loads(text)):
-                yield (json.dumps(one, **compact) + "\n" + variables).encode()
+                yield (json.dumps(one, **compact) + "\0" + variables).encode()
 
 
 def write_seeds(folder):
