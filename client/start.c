@@ -179,10 +179,11 @@ static bool await_ready(int fd, struct err *err)
             break;
     }
     line[n] = '\0';
+    line[strcspn(line, "\n")] = '\0';
     if (strncmp(line, "ready ", 6) == 0)
         return true;
     if (n > 0)
-        err_set(err, ECONNREFUSED, "the daemon does not start: %.*s", (int)strcspn(line, "\n"),
+        err_set(err, ECONNREFUSED, "the daemon does not start: %s",
                 strncmp(line, "error: ", 7) == 0 ? line + 7 : line);
     return false;
 }

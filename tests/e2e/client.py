@@ -181,6 +181,19 @@ def test_a_daemon_that_does_not_start_says_why():
         equal(r.status, 125, repr(r))
 
 
+def test_a_database_that_is_none_is_told_in_one_line():
+    with Home() as h:
+        path = os.path.join(h.directory, "corod", "corod.db")
+        os.mkdir(os.path.dirname(path), 0o700)
+        with open(path, "wb") as f:
+            f.write(b"shopping list\n" * 100)
+        r = h.coro("ls")
+        equal((r.status, r.out), (125, ""))
+        equal(r.err, "coro: the daemon does not start: %s is no corod database: it is not a SQLite file\n" % path)
+        with open(path, "rb") as f:
+            equal(f.read(), b"shopping list\n" * 100)
+
+
 def test_another_socket_is_never_started():
     with Home() as h:
         for args, env in (((), {"CORO_SOCKET": h.directory + "/x"}),
