@@ -20,7 +20,7 @@ enum {
     COMMAND_TEXT_BYTES = 200,         /* of what it runs, in lists */
 };
 
-static const char *pool_of(const struct live *job, const struct leaf *leaf)
+const char *leaf_pool(const struct live *job, const struct leaf *leaf)
 {
     if (leaf->spec.pool)
         return value_get_string(leaf->spec.pool, NULL);
@@ -34,7 +34,7 @@ void attempt_leaf_wanted(struct engine *e, struct leaf *leaf)
     struct live *job = engine_job(e, leaf->job);
     struct err err;
     bool recovering = !e->exec;
-    if (pools_enter(e->pools, leaf, pool_of(job, leaf), recovering, &err)) {
+    if (pools_enter(e->pools, leaf, leaf_pool(job, leaf), recovering, &err)) {
         if (job)
             job->waiting++;
         return;

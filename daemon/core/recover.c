@@ -341,10 +341,7 @@ static bool on_open_attempt(void *arg, size_t set, const struct rows *row, struc
         job->launched = true;
     }
     if (a->leaf)
-        pools_enter_running(e->pools, a->leaf,
-                            a->leaf->spec.pool ? value_get_string(a->leaf->spec.pool, NULL)
-                            : job && job->pool ? job->pool
-                                               : "default");
+        pools_enter_running(e->pools, a->leaf, leaf_pool(job, a->leaf));
     return true;
 }
 

@@ -162,6 +162,8 @@ bool attempts_launch(struct engine *e);
 void attempt_release_start(struct engine *e, uint64_t number);
 void attempt_release_stop(struct engine *e, uint64_t number);
 void attempt_release_settle(struct engine *e, uint64_t number);
+/* The pool that it takes its slots from; borrowed. job may be NULL. */
+const char *leaf_pool(const struct live *job, const struct leaf *leaf);
 void attempt_leaf_wanted(struct engine *e, struct leaf *leaf);
 void attempt_leaf_dropped(struct engine *e, struct leaf *leaf);
 struct attempt *attempt_add(struct engine *e, uint64_t number, uint64_t job, uint32_t task);
