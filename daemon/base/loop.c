@@ -5,6 +5,7 @@
 #include <event2/event_struct.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,6 +26,10 @@ struct loop {
     size_t heap_len, heap_cap;
     uint64_t timer_starts;
     int64_t armed_us; /* what timer_fd is set to; 0: not set */
+#ifdef COROD_ERRINJ
+    int clock_fd; /* tells when a test's clock was set */
+    struct event clock_event;
+#endif
     struct watched_signal *signals;
 };
 
@@ -58,24 +63,6 @@ struct watched_signal {
     void (*on_signal)(void *arg, int signo);
     void *arg;
 };
-
-static int64_t read_clock_us(clockid_t id)
-{
-    struct timespec ts;
-    if (clock_gettime(id, &ts) < 0)
-        fatal("clock_gettime: %s", strerror(errno));
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-int64_t clock_boot_us(void)
-{
-    return read_clock_us(CLOCK_BOOTTIME);
-}
-
-int64_t clock_real_us(void)
-{
-    return read_clock_us(CLOCK_REALTIME);
-}
 
 static void add_event(struct event *e)
 {
@@ -156,6 +143,16 @@ void alarm_free(struct alarm *t)
     free(t);
 }
 
+/* When the machine's clock, on which timer_fd runs, shows what clock_boot_us() calls at_us. */
+static int64_t machine_us(int64_t at_us)
+{
+#ifdef COROD_ERRINJ
+    if (test_clock())
+        at_us -= __atomic_load_n(&test_clock()->boot_shift_us, __ATOMIC_ACQUIRE);
+#endif
+    return at_us > 0 ? at_us : 1; /* 0 would switch it off */
+}
+
 /* Sets the timerfd to the earliest deadline. A deadline that moved away is left to fire for
  * nothing. */
 static void arm_timers(struct loop *l)
@@ -163,8 +160,9 @@ static void arm_timers(struct loop *l)
     if (!l->heap_len || (l->armed_us && l->armed_us <= l->heap[0]->deadline_us))
         return;
     int64_t at_us = l->heap[0]->deadline_us;
+    int64_t real_us = machine_us(at_us);
     struct itimerspec when = {
-        .it_value = {.tv_sec = (time_t)(at_us / 1000000), .tv_nsec = (at_us % 1000000) * 1000}};
+        .it_value = {.tv_sec = (time_t)(real_us / 1000000), .tv_nsec = (real_us % 1000000) * 1000}};
     if (timerfd_settime(l->timer_fd, TFD_TIMER_ABSTIME, &when, NULL) < 0)
         fatal("timerfd_settime: %s", strerror(errno));
     l->armed_us = at_us;
@@ -187,6 +185,47 @@ static void on_timer_fd(evutil_socket_t fd, short what, void *arg)
         t->on_due(t->arg);
     }
 }
+
+#ifdef COROD_ERRINJ
+static void on_clock_set(evutil_socket_t fd, short what, void *arg)
+{
+    struct loop *l = arg;
+    char events[4096];
+    (void)what;
+    while (read(fd, events, sizeof events) > 0)
+        ;
+    l->armed_us = 0;
+}
+
+static void follow_test_clock(struct loop *l)
+{
+    l->clock_fd = -1;
+    if (!test_clock())
+        return;
+    l->clock_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (l->clock_fd < 0 || inotify_add_watch(l->clock_fd, getenv("COROD_CLOCK"), IN_MODIFY) < 0)
+        fatal("COROD_CLOCK: %s", strerror(errno));
+    event_assign(&l->clock_event, l->base, l->clock_fd, EV_READ | EV_PERSIST, on_clock_set, l);
+    add_event(&l->clock_event);
+}
+
+static void unfollow_test_clock(struct loop *l)
+{
+    if (l->clock_fd >= 0)
+        event_del(&l->clock_event);
+    close_fd(l->clock_fd);
+}
+#else
+static void follow_test_clock(struct loop *l)
+{
+    (void)l;
+}
+
+static void unfollow_test_clock(struct loop *l)
+{
+    (void)l;
+}
+#endif
 
 static void on_libevent_log(int severity, const char *text)
 {
@@ -225,6 +264,7 @@ struct loop *loop_new(struct err *err)
     l->timer_fd = fd;
     event_assign(&l->timer_event, base, fd, EV_READ | EV_PERSIST, on_timer_fd, l);
     add_event(&l->timer_event);
+    follow_test_clock(l);
     return l;
 }
 
@@ -238,6 +278,7 @@ void loop_free(struct loop *l)
         free(s);
     }
     event_del(&l->timer_event);
+    unfollow_test_clock(l);
     event_base_free(l->base);
     close_fd(l->timer_fd);
     free(l->heap);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/clock.h"
 #include "proto/err.h"
 
 struct loop;
@@ -25,10 +26,6 @@ void loop_free(struct loop *l);
  */
 void loop_run(struct loop *l, bool (*on_turn)(void *arg), void *arg);
 void loop_stop(struct loop *l);
-
-/* Microseconds of CLOCK_BOOTTIME (it counts suspend), and of CLOCK_REALTIME; read at each call. */
-int64_t clock_boot_us(void);
-int64_t clock_real_us(void);
 
 enum { IO_READ = 1, IO_WRITE = 2 };
 

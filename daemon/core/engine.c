@@ -253,6 +253,7 @@ static void arm_timer(struct engine *e)
         alarm_stop(e->timer);
     else
         alarm_start(e->timer, next - engine_now_us(e));
+    clock_show_next(e->is_committing ? -1 : next == INT64_MAX ? 0 : next - e->clock_offset_us);
 }
 
 bool engine_turn(void *arg)
@@ -285,16 +286,6 @@ static void on_deadline(void *arg)
     (void)arg; /* waking the loop is enough: the turn follows */
 }
 
-static void read_boot_id(char *out, size_t size)
-{
-    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
-    if (!f || !fgets(out, (int)size, f))
-        snprintf(out, size, "unknown");
-    if (f)
-        fclose(f);
-    out[strcspn(out, "\n")] = '\0';
-}
-
 struct engine *engine_new(struct loop *l, const struct config *config,
                           void (*on_event)(void *arg, const struct event *e), void *arg,
                           struct err *err)
@@ -308,7 +299,8 @@ struct engine *engine_new(struct loop *l, const struct config *config,
     e->started_us = clock_real_us();
     /* Ascends over restarts too: nobody makes a million events a second for long. */
     e->next_event = (uint64_t)e->started_us;
-    read_boot_id(e->boot_id, sizeof e->boot_id);
+    if (boot_id_read(e->boot_id) < 0)
+        snprintf(e->boot_id, sizeof e->boot_id, "unknown");
 
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     e->pools = pools_new(cpus > 0 ? (uint32_t)cpus : 1);

@@ -111,7 +111,7 @@ struct engine {
     struct alarm *spool_poll;
 
     struct err storage_trouble, exec_trouble; /* code 0: all is well */
-    char boot_id[40];
+    char boot_id[BOOT_ID_SIZE];
     int64_t clock_offset_us; /* runtime's time = boot clock + this */
     int64_t started_us;
     size_t n_running;

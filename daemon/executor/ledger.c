@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/clock.h"
 #include "proto/errinj.h"
 #include "proto/log.h"
 #include "proto/mem.h"
@@ -154,11 +155,8 @@ static bool rotate(struct ledger *l, struct err *err)
 static bool read_boot_id(struct ledger *l, struct err *err)
 {
     char *t = l->boot_id_text;
-    cleanup_close int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, t, sizeof l->boot_id_text - 1);
-    if (n < 36)
+    if (boot_id_read(t) < 0)
         return err_errno(err, "read the boot id");
-    t[36] = '\0';
     size_t digits = 0;
     for (const char *p = t; *p && digits < 32; p++) {
         const char *hex = "0123456789abcdef", *d = strchr(hex, *p);

@@ -10,6 +10,7 @@
 
 #include "daemon/executor/journal.h"
 #include "daemon/executor/statedir.h"
+#include "proto/clock.h"
 #include "proto/exec.h"
 
 enum attempt_state {
@@ -42,7 +43,7 @@ struct attempt {
 struct ledger {
     const struct statedir *dir;
     unsigned char boot_id[JOURNAL_BOOT_ID_BYTES];
-    char boot_id_text[40];
+    char boot_id_text[BOOT_ID_SIZE];
     uint64_t highest;
     bool incomplete; /* a segment could not be read: unknown numbers may have been started */
     struct segment *segments, *current; /* current is the last */

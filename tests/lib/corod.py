@@ -7,6 +7,11 @@ client, waiting without sleeping blindly, counting.
         c = d.client()
         c.call("system.ping")
 
+With Daemon(clock=True) the test owns the clocks that daemon and executor read (a build with fault
+points): d.advance(3600) lets an hour pass in no time, d.skip(condition) passes from deadline to
+deadline until condition() is true; d.set_wall() and d.new_boot() do what their names say. Commands
+go on in the machine's own time.
+
 Programs: $COROD, $COROD_EXEC, $CORO, else those in $BUILDDIR, else in ./build.
 """
 import json
@@ -14,11 +19,13 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
+import uuid
 
 TOP = os.environ.get("SRCDIR") or os.path.dirname(
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -62,6 +69,7 @@ class Client:
     """One connection. Replies may come in any order: those for others are kept."""
 
     def __init__(self, path, framing="line", patience=PATIENCE):
+        self.patience = patience
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(patience)
         self.socket.connect(path)
@@ -176,14 +184,69 @@ class Client:
         return self.call("job.submit", dict(more, job=job))["id"]
 
     def finish(self, job, timeout=PATIENCE):
-        """Waits for a job's end; everything about it."""
-        done = self.call("job.wait", ids=[job], timeout=timeout)
-        if done["timed_out"]:
-            raise AssertionError("job %d did not end: %s" % (job, self.call("job.tree", id=job)))
+        """Waits for a job's end; everything about it. The timeout is this test's time."""
+        request = self.start("job.wait", {"ids": [job]})
+        self.socket.settimeout(timeout)
+        try:
+            self.wait(request)
+        except socket.timeout:
+            raise AssertionError("job %d did not end: %s" %
+                                 (job, self.call("job.tree", id=job))) from None
+        finally:
+            self.socket.settimeout(self.patience)
         return self.call("job.get", id=job)
 
     def run(self, job, **more):
         return self.finish(self.submit(job, **more))
+
+
+def built_with_faults():
+    """Has the build fault points and clocks for tests (--enable-errinj)?"""
+    with open(program("corod"), "rb") as f:
+        return b"COROD_ERRINJ_ONCE" in f.read()
+
+
+def with_children(pids):
+    """These processes and all their descendants."""
+    children = {}
+    for name in os.listdir("/proc"):
+        try:
+            with open("/proc/%s/stat" % name, encoding="ascii", errors="replace") as f:
+                children.setdefault(int(f.read().rsplit(")", 1)[1].split()[1]), []).append(int(name))
+        except (OSError, IndexError, ValueError):
+            pass
+    found = list(pids)
+    for pid in found:
+        found += [child for child in children.get(pid, []) if child not in found]
+    return found
+
+
+class Clock:
+    """The clocks of a daemon and its executor: struct test_clock of proto/clock.h."""
+
+    def __init__(self, path):
+        self.path = path
+        self.boot_us = self.real_us = 0  # shifts
+        self.boot_id = ""
+        if not os.path.exists(path):
+            with open(path, "wb") as f:
+                f.write(bytes(64))
+        self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+    def set(self):
+        """Its readers are told by the write."""
+        if self.boot_id:
+            os.pwrite(self.fd, self.boot_id.encode() + b"\0", 24)
+        os.pwrite(self.fd, struct.pack("qq", self.boot_us, self.real_us), 0)
+
+    def now_us(self):
+        """What the daemon's boot clock shows."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000 + self.boot_us
+
+    def next_us(self):
+        """Until the next deadline of its jobs (0: it is due); None: there is none; -1: it is busy."""
+        at = struct.unpack("q", os.pread(self.fd, 8, 16))[0]
+        return at if at < 0 else max(0, at - self.now_us()) if at else None
 
 
 class Daemon:
@@ -191,7 +254,7 @@ class Daemon:
 
     all = []
 
-    def __init__(self, directory=None, config="", args=(), env=None):
+    def __init__(self, directory=None, config="", args=(), env=None, clock=False):
         Daemon.all.append(self)
         self.own = directory is None
         # Short: a socket's path has at most 107 bytes.
@@ -204,6 +267,12 @@ class Daemon:
         self.args = list(args)
         self.env = dict(os.environ, **(env or {}))
         self.env.pop("NOTIFY_SOCKET", None)
+        self.clock = None
+        if clock:
+            if not built_with_faults():
+                raise Skip("a build without --enable-errinj: its clock is the machine's")
+            self.clock = Clock(os.path.join(self.directory, "clock"))
+            self.env["COROD_CLOCK"] = self.clock.path
         self.process = None
         self.exit = None
         self.configure(config)
@@ -262,6 +331,54 @@ class Daemon:
     def restart(self, signo=signal.SIGTERM):
         self.stop(signo)
         return self.start()
+
+    def advance(self, seconds):
+        """So much time passes at once (as when the machine was suspended)."""
+        self.clock.boot_us += round(seconds * 1e6)
+        self.clock.real_us += round(seconds * 1e6)
+        self.clock.set()
+
+    def skip(self, condition, what="it", patience=PATIENCE):
+        """Passes from deadline to deadline of jobs until condition() is true; its value. For jobs
+        that only wait for time: commands that run are not waited for."""
+        def step():
+            value = condition()
+            if value:
+                return value
+            for _ in range(100):  # it may still be busy with what condition() asked
+                left_us = self.clock.next_us()
+                if left_us != -1:
+                    break
+                time.sleep(0.0001)
+            if left_us and left_us > 0:
+                self.advance((left_us + 1) / 1e6)
+            return None
+        return wait_until(step, what, patience)
+
+    def set_wall(self, seconds):
+        """Somebody sets the wall clock forward, or (less than 0) back."""
+        self.clock.real_us += round(seconds * 1e6)
+        self.clock.set()
+
+    def new_boot(self, downtime=0, uptime=1):
+        """For a daemon and executor that do not run: the machine is switched off, is on again after
+        `downtime` by its wall clock, and `uptime` ago by its boot clock."""
+        self.clock.boot_id = str(uuid.uuid4())
+        self.clock.boot_us += round(uptime * 1e6) - self.clock.now_us()
+        self.clock.real_us += round(downtime * 1e6)
+        self.clock.set()
+
+    def kill_all(self):
+        """The daemon, the executor, monitors and commands, as when the machine dies."""
+        doomed = with_children([*self.pids(), *([self.process.pid] if self.process else [])])
+        for signo in (signal.SIGSTOP, signal.SIGKILL):  # nobody sees another's end
+            for pid in doomed:
+                try:
+                    os.kill(pid, signo)
+                except ProcessLookupError:
+                    pass
+        self.stop(signal.SIGKILL)
+        wait_until(lambda: not self.pids(), "the end of all processes")
 
     def pids(self):
         """All processes that were started for this daemon's directory (executor, monitors,
