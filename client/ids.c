@@ -1,6 +1,7 @@
 #include "client/ids.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "proto/errors.h"
@@ -9,23 +10,32 @@
 
 #define RANGE_MAX 10000
 
-static void add(json_t *ids, json_int_t id)
+struct ids {
+    json_t *list;
+    json_t *seen; /* an object with each as a key */
+};
+
+static void add(struct ids *ids, json_int_t id)
 {
-    size_t i;
-    json_t *have;
-    json_array_foreach (ids, i, have) {
-        if (json_integer_value(have) == id)
-            return;
-    }
-    json_array_append_new(ids, json_integer(id));
+    char key[24];
+    snprintf(key, sizeof(key), "%lld", (long long)id);
+    if (json_object_get(ids->seen, key) != NULL)
+        return;
+    json_object_set_new(ids->seen, key, json_true());
+    json_array_append_new(ids->list, json_integer(id));
+}
+
+bool ids_are(const char *word)
+{
+    return strspn(word, "0123456789,-") == strlen(word) && *word >= '0' && *word <= '9';
 }
 
 /* "1,3,5-8"; false: the word is no such list. */
-static bool parse_list(json_t *ids, const char *word, struct err *err)
+static bool parse_list(struct ids *ids, const char *word, struct err *err)
 {
     const char *p = word;
 
-    if (*p == '\0' || strspn(p, "0123456789,-") != strlen(p) || *p == ',' || *p == '-')
+    if (!ids_are(word))
         return false;
     do {
         char *end;
@@ -50,7 +60,7 @@ static bool parse_list(json_t *ids, const char *word, struct err *err)
 }
 
 /* Takes the ids of the jobs that match params, newest first, at most `max`. */
-static bool add_listed(struct conn *c, json_t *ids, json_t *params, size_t max, struct err *err)
+static bool add_listed(struct conn *c, struct ids *ids, json_t *params, size_t max, struct err *err)
 {
     size_t got = 0;
     json_t *result = NULL;
@@ -86,7 +96,7 @@ static json_t *live_states(void)
     return states;
 }
 
-static bool resolve(struct conn *c, json_t *ids, const char *word, enum ids_all all,
+static bool resolve(struct conn *c, struct ids *ids, const char *word, enum ids_all all,
                     struct err *err)
 {
     struct err bad = {0};
@@ -102,14 +112,14 @@ static bool resolve(struct conn *c, json_t *ids, const char *word, enum ids_all 
             json_object_set_new(params, "state", live_states());
         return add_listed(c, ids, params, SIZE_MAX, err);
     }
-    size_t before = json_array_size(ids);
+    size_t before = json_array_size(ids->list);
     bool last = strcmp(word, "last") == 0;
     json_t *params = json_pack("{s:i}", "limit", 1);
     if (!last)
         json_object_set_new(params, "name", json_string(word));
     if (!add_listed(c, ids, params, 1, err))
         return false;
-    if (json_array_size(ids) > before)
+    if (json_array_size(ids->list) > before)
         return true;
     if (last)
         return before > 0 || err_set(err, ERR_NOT_FOUND, "there is no job yet");
@@ -118,14 +128,16 @@ static bool resolve(struct conn *c, json_t *ids, const char *word, enum ids_all 
 
 json_t *ids_resolve(struct conn *c, char *const *words, size_t n, enum ids_all all, struct err *err)
 {
-    json_t *ids = json_array();
-    for (size_t i = 0; i < n; i++) {
-        if (!resolve(c, ids, words[i], all, err)) {
-            json_decref(ids);
-            return NULL;
-        }
-    }
-    return ids;
+    struct ids ids = {.list = json_array(), .seen = json_object()};
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < n; i++)
+        ok = resolve(c, &ids, words[i], all, err);
+    json_decref(ids.seen);
+    if (ok)
+        return ids.list;
+    json_decref(ids.list);
+    return NULL;
 }
 
 json_int_t ids_resolve_one(struct conn *c, const char *word, struct err *err)

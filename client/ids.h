@@ -19,5 +19,7 @@ json_t *ids_resolve(struct conn *c, char *const *words, size_t n, enum ids_all a
                     struct err *err);
 /* The same for exactly one. 0: *err. */
 json_int_t ids_resolve_one(struct conn *c, const char *word, struct err *err);
+/* Whether a word is written as ids: digits, commas and ranges. */
+bool ids_are(const char *word);
 
 #endif

@@ -26,7 +26,9 @@ struct options {
     bool only_stdout, only_stderr, prints; /* log */
     const char *lines;                     /* log, ls */
     bool dry_run;                          /* cancel */
-    const char *since;                     /* ls */
+    const char *since, *until, *owner;     /* ls */
+    const char *columns, *sort;            /* ls */
+    bool reverse;                          /* ls */
     const char **states;                   /* ls */
     size_t n_states;
 };

@@ -8,6 +8,7 @@
 #include <wchar.h>
 
 #include "proto/json_out.h"
+#include "proto/mem.h"
 #include "proto/option.h"
 
 bool text_duration(const char *s, double *ret_s, struct err *err)
@@ -24,6 +25,49 @@ bool text_duration(const char *s, double *ret_s, struct err *err)
     if (!option_set(&row, &holder, s, err))
         return false;
     *ret_s = (double)holder.ms / 1e3;
+    return true;
+}
+
+/* Reads all of s by a strptime(3) format; what it does not name is as in *t. */
+static bool read_moment(const char *s, const char *format, struct tm t, double *ret_s)
+{
+    const char *end = strptime(s, format, &t);
+    if (end == NULL || *end != '\0')
+        return false;
+    t.tm_isdst = -1;
+    time_t at = mktime(&t);
+    *ret_s = (double)at;
+    return at != (time_t)-1;
+}
+
+bool text_moment(const char *s, double now_s, double *ret_s, struct err *err)
+{
+    static const char *const days[] = {"%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S",
+                                       "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"};
+    static const char *const hours[] = {"%H:%M", "%H:%M:%S"};
+    time_t now = (time_t)now_s;
+    struct tm today, empty = {0};
+    double ago;
+    int64_t us;
+
+    if (rfc3339_parse(s, &us)) {
+        *ret_s = (double)us / 1e6;
+        return true;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(days); i++) {
+        if (read_moment(s, days[i], empty, ret_s))
+            return true;
+    }
+    localtime_r(&now, &today);
+    today.tm_sec = 0;
+    for (size_t i = 0; i < ARRAY_LEN(hours); i++) {
+        if (read_moment(s, hours[i], today, ret_s))
+            return true;
+    }
+    if (!text_duration(s, &ago, NULL))
+        return err_set(err, EINVAL,
+                       "\"%s\" is no time: 1h (ago), 14:00, 2026-11-20 or \"2026-11-20 14:00\"", s);
+    *ret_s = now_s - ago;
     return true;
 }
 

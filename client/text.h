@@ -10,6 +10,11 @@
 
 /* "90", "1.5", "10m", "1h30m", "2d", "500ms": seconds, finite and not negative. */
 bool text_duration(const char *s, double *ret_s, struct err *err);
+/*
+ * A moment as people write it, in seconds since 1970: "1h" (so long before now), "14:00" (today),
+ * "2026-11-20", "2026-11-20 14:00:30" (local), or RFC 3339. now_s is given for tests.
+ */
+bool text_moment(const char *s, double now_s, double *ret_s, struct err *err);
 /* A whole number in min … max, nothing behind it. */
 bool text_whole(const char *s, int64_t min, int64_t max, int64_t *ret, struct err *err);
 

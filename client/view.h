@@ -9,6 +9,18 @@ double view_now_s(void);
 
 /* Job rows (as job.list has them), in the order given; with or without a heading. */
 void view_jobs(struct cli *c, const json_t *jobs, bool heading);
+/* The columns of a list of jobs. */
+struct view_columns {
+    const struct job_column *all[16];
+    size_t n;
+};
+/* Those of a list like "id,name,time"; NULL: those that are shown unless told. False: *err. */
+bool view_jobs_choose(struct view_columns *v, const char *list, struct err *err);
+/* view_jobs() with these columns; those that are empty in every row are left out. */
+void view_jobs_columns(struct cli *c, const json_t *jobs, bool heading,
+                       const struct view_columns *v);
+/* Sorts the list by a column. False: there is no such column, *err. */
+bool view_jobs_sort(json_t *jobs, const char *by, bool reverse, struct err *err);
 /* Everything of one job (job.get). */
 void view_job(struct cli *c, const json_t *job);
 /* The tasks of a job (job.tree) as a tree. all false: long rows of siblings that went well are

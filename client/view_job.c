@@ -1,14 +1,12 @@
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "client/get.h"
-#include "client/outcome.h"
+#include "client/job_text.h"
 #include "client/screen.h"
 #include "client/text.h"
 #include "client/view.h"
 #include "proto/mem.h"
-#include "proto/state.h"
 
 double view_now_s(void)
 {
@@ -21,98 +19,6 @@ void view_json(struct cli *c, const json_t *value)
 {
     json_dumpf(value, c->out.file, JSON_ENCODE_ANY);
     fputc('\n', c->out.file);
-}
-
-static bool is_live(const json_t *job)
-{
-    enum job_state state;
-    return job_state_parse(get_text(job, "state"), &state) && job_state_is_live(state);
-}
-
-/* "k=v k" of an object of labels. */
-static char *labels_text(const json_t *job)
-{
-    struct buf out = {0};
-    const char *key;
-    json_t *v;
-    json_object_foreach ((json_t *)(uintptr_t)json_object_get(job, "labels"), key, v) {
-        if (out.len > 0)
-            buf_addch(&out, ' ');
-        buf_addstr(&out, key);
-        if (json_string_length(v) > 0)
-            buf_printf(&out, "=%s", json_string_value(v));
-    }
-    return buf_steal(&out);
-}
-
-/* How long it ran, or runs already; empty before its start. */
-static char *time_text(const json_t *job)
-{
-    struct buf out = {0};
-    double started, ended = view_now_s();
-    if (get_time(job, "started", &started)) {
-        if (!is_live(job))
-            get_time(job, "finished", &ended);
-        text_put_duration(&out, ended - started);
-    }
-    return buf_steal(&out);
-}
-
-static char *moment_text(const json_t *object, const char *key)
-{
-    struct buf out = {0};
-    double at;
-    if (get_time(object, key, &at))
-        text_put_moment(&out, at, view_now_s());
-    return buf_steal(&out);
-}
-
-static char *error_text(const struct screen *s, const json_t *job, size_t max)
-{
-    struct buf out = {0};
-    if (json_is_object(json_object_get(job, "error")))
-        outcome_put_error(s, &out, json_object_get(job, "error"), max);
-    return buf_steal(&out);
-}
-
-static void add_row(struct cli *c, struct table *t, const json_t *job)
-{
-    const char *state = get_text(job, "state"), *pool = get_text(job, "pool");
-    struct look look = screen_state(&c->out, state);
-    cleanup_free char *id = xasprintf("%lld", (long long)get_int(job, "id"));
-    cleanup_free char *shown = xasprintf("%s %s", look.symbol, state);
-    cleanup_free char *labels = labels_text(job);
-    cleanup_free char *created = moment_text(job, "created");
-    cleanup_free char *took = time_text(job);
-    cleanup_free char *error = error_text(&c->out, job, c->out.columns > 0 ? 44 : 0);
-    json_int_t priority = get_int(job, "priority");
-    cleanup_free char *prio = priority != 0 ? xasprintf("%lld", (long long)priority) : NULL;
-    bool own = (json_int_t)getuid() == get_int(job, "uid");
-
-    table_add(t, STYLE_BOLD, id);
-    table_add(t, look.style, shown);
-    table_add(t, STYLE_PLAIN, own ? NULL : get_text(job, "owner"));
-    table_add(t, STYLE_PLAIN, strcmp(pool, "default") == 0 ? NULL : pool);
-    table_add(t, STYLE_PLAIN, prio);
-    table_add(t, STYLE_DIM, created);
-    table_add(t, STYLE_PLAIN, took);
-    table_add(t, STYLE_PLAIN, get_text(job, "name"));
-    table_add(t, STYLE_DIM, labels);
-    table_add(t, STYLE_RED, error);
-}
-
-void view_jobs(struct cli *c, const json_t *jobs, bool heading)
-{
-    static const char *const heads[] = {">ID",     "STATE", "OWNER", "POOL",   "PRIORITY",
-                                        "CREATED", ">TIME", "NAME",  "LABELS", "ERROR"};
-    struct table t;
-    size_t i;
-    const json_t *job;
-
-    table_init(&t, &c->out, ARRAY_LEN(heads), heads, 7);
-    json_array_foreach (jobs, i, job)
-        add_row(c, &t, job);
-    table_print(&t, heading);
 }
 
 void view_pools(struct cli *c, const json_t *pools, bool heading)
@@ -211,32 +117,40 @@ void view_job(struct cli *c, const json_t *job)
     cleanup_free char *id =
         xasprintf("%lld  %s", (long long)get_int(job, "id"), get_text(job, "uuid"));
     cleanup_free char *shown = xasprintf("%s %s", look.symbol, state);
-    cleanup_free char *labels = labels_text(job);
-    cleanup_free char *took = time_text(job);
-    cleanup_free char *error = error_text(&c->out, job, 0);
+    struct buf labels = {0}, took = {0}, error = {0};
     cleanup_free char *value = value_text(json_object_get(job, "value"));
     cleanup_free char *tasks = counts_text(job);
     json_int_t priority = get_int(job, "priority");
     cleanup_free char *prio = priority != 0 ? xasprintf("%lld", (long long)priority) : NULL;
 
+    job_put_labels(&labels, job);
+    job_put_time(&took, job);
+    job_put_error(&c->out, &error, job, 0);
     line(c, "id", STYLE_BOLD, id);
     line(c, "name", STYLE_PLAIN, get_text(job, "name"));
+    if (strcmp(get_text(job, "summary"), get_text(job, "name")) != 0)
+        line(c, "runs", STYLE_PLAIN, get_text(job, "summary"));
     line(c, "state", look.style, shown);
-    line(c, "error", STYLE_RED, error);
+    line(c, "error", STYLE_RED, buf_cstr(&error));
     line(c, "value", STYLE_PLAIN, value);
     line(c, "owner", STYLE_PLAIN, get_text(job, "owner"));
     line(c, "pool", STYLE_PLAIN, get_text(job, "pool"));
     line(c, "priority", STYLE_PLAIN, prio);
-    line(c, "labels", STYLE_PLAIN, labels);
+    line(c, "labels", STYLE_PLAIN, buf_cstr(&labels));
     line(c, "key", STYLE_PLAIN, get_text(job, "key"));
     line(c, "directory", STYLE_PLAIN, get_text(job, "cwd"));
     static const char *const times[] = {"created", "started", "finished"};
     for (size_t i = 0; i < ARRAY_LEN(times); i++) {
-        cleanup_free char *at = moment_text(job, times[i]);
-        line(c, times[i], STYLE_PLAIN, at);
+        struct buf at = {0};
+        job_put_moment(&at, job, times[i]);
+        line(c, times[i], STYLE_PLAIN, buf_cstr(&at));
+        buf_release(&at);
     }
-    line(c, "time", STYLE_PLAIN, took);
+    line(c, "time", STYLE_PLAIN, buf_cstr(&took));
     line(c, "tasks", STYLE_PLAIN, tasks);
     block(c, "output", json_object_get(job, "output"));
     block(c, "diagnostics", json_object_get(job, "diagnostics"));
+    buf_release(&labels);
+    buf_release(&took);
+    buf_release(&error);
 }

@@ -99,6 +99,7 @@ static void add_job(struct batch *b, const struct live *job)
     batch_int(b, (int)job->state);
     int_or_null(b, job->started_us);
     buf_or_null(b, &job->runtime);
+    batch_str(b, doc->summary);
 }
 
 static void change_job(struct batch *b, const struct live *job)

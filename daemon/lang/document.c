@@ -260,9 +260,11 @@ void document_parse(struct parser *p, const json_t *json)
         parse_main(p, json, NULL);
     if (!d->input)
         d->input = value_object(NULL, 0);
+    d->summary = document_summary(p, json);
 }
 
 void document_release(struct document *d)
 {
+    free(d->summary);
     parser_fields_release(document_fields, d);
 }

@@ -124,6 +124,10 @@ void check_env_name(struct parser *p, const char *name);
 void document_parse(struct parser *p, const json_t *json);
 void document_release(struct document *d);
 
+/* summary.c */
+/* Of a document that is not checked: NULL when nothing in it is a verb. */
+char *document_summary(const struct parser *p, const json_t *json);
+
 /* function.c */
 void functions_parse(struct parser *p, const json_t *json);
 void functions_release(struct program *p);

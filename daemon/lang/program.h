@@ -212,6 +212,7 @@ void mistakes_release(struct mistakes *m);
 /* Keys of the document besides define and main; NULL or unset (-1, 0) when absent. */
 struct document {
     char *name, *cwd, *pool, *key;
+    char *summary;        /* its first command, or verb, for lists; NULL: it has none */
     struct value *input;  /* an object; never NULL */
     struct value *env;    /* an object of strings or NULL */
     struct value *labels; /* an object of strings or NULL */

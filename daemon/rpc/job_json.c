@@ -54,6 +54,8 @@ void job_write(const struct rows *r, size_t row, const char *whole_error, struct
     uuid_write(uuid->s.p, uuid->type == CELL_BLOB ? uuid->s.len : 0, o);
     jout_key(o, "name");
     jout_text(o, cell_str(r, row, JOB_NAME));
+    jout_key(o, "summary");
+    jout_text(o, cell_str(r, row, JOB_SUMMARY));
     jout_key(o, "owner");
     jout_text(o, user_name(uid));
     jout_key(o, "uid");

@@ -23,7 +23,8 @@ enum job_column {
     JOB_STARTED,
     JOB_FINISHED,
     JOB_EXIT,
-    JOB_ERROR
+    JOB_ERROR,
+    JOB_SUMMARY
 };
 
 /* The members of a job that every reply shows, without braces; with the error as this JSON text, or

@@ -52,6 +52,17 @@ static void add_label(struct batch *q, const char *label)
     }
 }
 
+/* As a JSON array, for json_each(). */
+static void add_ids(struct batch *q, const json_t *ids)
+{
+    struct buf b = {0};
+    for (size_t i = 0; i < json_field_id_count(ids); i++)
+        buf_printf(&b, "%s%llu", i ? "," : "[", (unsigned long long)json_field_id_at(ids, i));
+    buf_addch(&b, ']');
+    batch_text(q, b.data, b.len);
+    buf_release(&b);
+}
+
 /* Whose jobs: -1 all. False: nobody's. */
 static bool whose(const struct request *r, const char *owner, int64_t *ret)
 {
@@ -91,7 +102,10 @@ void method_job_list(struct request *r, const struct job_list_params *p)
     l->limit = (size_t)p->limit;
     r->state = l;
     r->state_free = free;
-    batch_add(&q, is_live(p->state) ? ST_JOB_LIST_LIVE : uid < 0 ? ST_JOB_LIST : ST_JOB_LIST_OF);
+    batch_add(&q, p->ids              ? ST_JOB_LIST_IDS
+                  : is_live(p->state) ? ST_JOB_LIST_LIVE
+                  : uid < 0           ? ST_JOB_LIST
+                                      : ST_JOB_LIST_OF);
     if (uid < 0)
         batch_null(&q);
     else
@@ -109,6 +123,12 @@ void method_job_list(struct request *r, const struct job_list_params *p)
     else
         batch_int(&q, below);
     batch_int(&q, p->limit + 1);
+    if (p->until)
+        batch_int(&q, p->until);
+    else
+        batch_null(&q);
+    if (p->ids)
+        add_ids(&q, p->ids);
     request_read(r, &q, on_rows);
     batch_release(&q);
 }

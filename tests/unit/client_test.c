@@ -2,7 +2,9 @@
  */
 #include <locale.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "client/command.h"
 #include "client/map_words.h"
@@ -51,6 +53,36 @@ START_TEST(durations)
     ck_assert_str_eq(duration(3 * 3600 + 5 * 60), "3h05m");
     ck_assert_str_eq(duration(5 * 86400 + 7200), "5d2h");
     ck_assert_str_eq(duration(-3), "0ms");
+}
+END_TEST
+
+START_TEST(moments)
+{
+    /* 2026-11-20 11:15:30 UTC; the tests run in UTC. */
+    const double now = 1795173330;
+    static const struct {
+        const char *text;
+        double s;
+    } good[] = {{"2026-11-20T11:15:30Z", 1795173330},
+                {"2026-11-20T12:15:30.5+01:00", 1795173330.5},
+                {"2026-11-20", 1795132800},
+                {"2026-11-20 11:15", 1795173300},
+                {"2026-11-20T11:15:29", 1795173329},
+                {"1h", 1795173330 - 3600},
+                {"90", 1795173330 - 90},
+                {"10:00", 1795168800},
+                {"10:00:05", 1795168805}};
+    static const char *const bad[] = {"",    "x",     "25:00", "2026-13-01", "2026-11-20 x",
+                                      "-1h", "10:00 "};
+    double s = 7;
+    setenv("TZ", "UTC", 1);
+    tzset();
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        ck_assert_msg(!text_moment(bad[i], now, &s, NULL), "\"%s\" was taken", bad[i]);
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        ck_assert_msg(text_moment(good[i].text, now, &s, NULL), "%s", good[i].text);
+        ck_assert_double_eq_tol(s, good[i].s, 1e-3);
+    }
 }
 END_TEST
 
@@ -222,6 +254,7 @@ Suite *test_suite(void)
     TCase *t = tcase_create("client");
     setlocale(LC_CTYPE, "C.UTF-8");
     tcase_add_test(t, durations);
+    tcase_add_test(t, moments);
     tcase_add_test(t, safe_text);
     tcase_add_test(t, utf8);
     tcase_add_test(t, words);
