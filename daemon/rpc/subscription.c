@@ -198,7 +198,7 @@ void method_event_subscribe(struct request *r, const struct event_subscribe_para
         request_mistakes(r, &m);
         return;
     }
-    if (p->after >= 0 && !ring_has_after(ring, (uint64_t)p->after)) {
+    if (p->after > 0 && !ring_has_after(ring, (uint64_t)p->after)) {
         free(wanted.jobs);
         request_error(r, ERR_EXPIRED, NULL, "the events behind %lld are no longer kept",
                       (long long)p->after);
