@@ -12,7 +12,7 @@
 #include "daemon/task/task.h"
 
 enum {
-    JOB_MAX_TASKS = 1000000,
+    JOB_MAX_TASKS = 2000000,
     JOB_FEW_TASKS = 1000,    /* see runtime_limit_tasks() */
     STEP_MAX_NODES = 100000, /* of a job that is ended from outside: see job_interrupt() */
     TASK_MAX_STACK_BYTES = 256 * 1024,
