@@ -324,14 +324,15 @@ def main():
     parser.add_argument("--check")
     parser.add_argument("--native", metavar="PYTHON", help="a CPython 3.13")
     parser.add_argument("--plain", action="store_true", help="only as it is")
+    parser.add_argument("--no-cases", action="store_true", help="only random programs")
     parser.add_argument("--max", type=int, default=MAX_SHOWN, help="stop after so many differences")
     args = parser.parse_args()
     court = Court(MODES[:1] if args.plain else MODES, args.native)
     passed = failed = at = 0
     try:
-        if not args.check and not args.native:
+        if not args.check and not args.native and not args.no_cases:
             passed, failed = compare_cases(court.judge)
-        while failed < args.max:
+        while failed < args.max and (args.check or args.forever or at < args.count):
             if args.check:
                 with open(args.check, encoding="utf-8") as f:
                     documents = [json.load(f)]
@@ -352,7 +353,7 @@ def main():
                 if args.save:
                     save(args.save + ("" if failed == 1 else "-%d" % failed), document, verdict)
             at += len(documents)
-            if args.check or (not args.forever and at >= args.count):
+            if args.check:
                 break
     except KeyboardInterrupt:
         pass

@@ -11,6 +11,7 @@ import random
 import sys
 
 from generate_more import More, as_list
+from generate_shapes import Shapes
 
 TIMES = [0, 0, 0, 0.1, 0.1, 0.2, 0.2, 0.3, 0.5]
 TYPES = ["A", "B", "ValueError", "CancelledError", "TimeoutError"]
@@ -18,10 +19,10 @@ CATCHES = ["A", "B", "ValueError", "Exception", "BaseException", "CancelledError
            "CommandError", "RuntimeError", ["A", "B"], ["CancelledError", "TimeoutError"]]
 FUNCTIONS = 3
 # What may come besides the slice that was there first.
-MORE = ("objects", "groups", "race", "wait", "shield", "ticker", "as_completed")
+MORE = ("objects", "groups", "race", "wait", "shield", "ticker", "as_completed", "shapes")
 
 
-class Generator(More):
+class Generator(More, Shapes):
     def __init__(self, seed, features="slice"):
         self.random = random.Random(seed)
         self.more = {"slice": (), "all": MORE}.get(features, features.split(","))
@@ -116,7 +117,8 @@ class Generator(More):
         for weight, name, make in ((2, "groups", self.task_group), (1, "race", self.race),
                                    (1, "shield", self.shield), (1, "objects", self.held),
                                    (0.4, "ticker", self.ticker), (0.4, "objects", self.drain),
-                                   (0.4, "as_completed", self.as_completed)):
+                                   (0.4, "as_completed", self.as_completed),
+                                   (2, "shapes", self.shape)):
             if name in self.more:
                 choices.append((weight, lambda make=make: make(scope, depth)))
         return self.pick(*choices)
