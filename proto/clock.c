@@ -50,24 +50,32 @@ static int64_t read_clock_us(clockid_t id)
     return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
+#ifdef COROD_ERRINJ
+static int64_t shifted_us(clockid_t id, const struct test_clock *test, const int64_t *shift_us)
+{
+    int64_t us = __atomic_load_n(shift_us, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&test->still, __ATOMIC_ACQUIRE) ? us : us + read_clock_us(id);
+}
+#endif
+
 int64_t clock_boot_us(void)
 {
-    int64_t shift_us = 0;
 #ifdef COROD_ERRINJ
-    if (test_clock())
-        shift_us = __atomic_load_n(&test_clock()->boot_shift_us, __ATOMIC_ACQUIRE);
+    const struct test_clock *test = test_clock();
+    if (test)
+        return shifted_us(CLOCK_BOOTTIME, test, &test->boot_shift_us);
 #endif
-    return read_clock_us(CLOCK_BOOTTIME) + shift_us;
+    return read_clock_us(CLOCK_BOOTTIME);
 }
 
 int64_t clock_real_us(void)
 {
-    int64_t shift_us = 0;
 #ifdef COROD_ERRINJ
-    if (test_clock())
-        shift_us = __atomic_load_n(&test_clock()->real_shift_us, __ATOMIC_ACQUIRE);
+    const struct test_clock *test = test_clock();
+    if (test)
+        return shifted_us(CLOCK_REALTIME, test, &test->real_shift_us);
 #endif
-    return read_clock_us(CLOCK_REALTIME) + shift_us;
+    return read_clock_us(CLOCK_REALTIME);
 }
 
 int boot_id_read(char id[static BOOT_ID_SIZE])

@@ -25,6 +25,7 @@ struct test_clock {
     int64_t boot_shift_us, real_shift_us; /* added to the machine's */
     int64_t next_us; /* written by the daemon: jobs' next deadline; 0: none; -1: it is busy */
     char boot_id[BOOT_ID_SIZE]; /* "": the machine's */
+    int32_t still; /* not 0: nothing is added to the shifts: time passes only as they do */
 };
 /* NULL when no test owns the clocks. */
 struct test_clock *test_clock(void);

@@ -344,9 +344,9 @@ class Tasks:
         if "passes" in plan:  # flaky: goes well from the third command on
             status = 1 if command.number < plan["passes"] else 0
         if (status != 0 and scope.eval(node.get("check", True))) or plan.get("nope"):
-            what = "could not start: No such file or directory" if plan.get("nope") else \
-                "was killed by signal %d (SIGKILL)" % signal if signal else \
-                "exited with status %d" % status
+            what = "could not start: cannot run \"nope\": No such file or directory" \
+                if plan.get("nope") else "was killed by signal %d (SIGKILL)" % signal if signal \
+                else "exited with status %d" % status
             error = values.class_of("CommandError")('command "%s" %s' % (program, what))
             error.data = {"exit": status, "signal": signal}
             raise error

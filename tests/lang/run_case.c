@@ -326,8 +326,9 @@ static bool special(const char *t, struct pretended *c)
     else if (strncmp(t, "lost", 4) == 0)
         *o = (struct leaf_outcome){.how = LEAF_LOST, .text = "the machine was restarted"};
     else if (strncmp(t, "nope", 4) == 0)
-        *o = (struct leaf_outcome){
-            .how = LEAF_NOT_STARTED, .status = 127, .text = "No such file or directory"};
+        *o = (struct leaf_outcome){.how = LEAF_NOT_STARTED,
+                                   .status = 127,
+                                   .text = "cannot run \"nope\": No such file or directory"};
     else if (strncmp(t, "flaky", 5) == 0)
         o->status = c->attempt < 3;
     else if (strncmp(t, "sha256sum ", 10) == 0)

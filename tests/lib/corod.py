@@ -10,7 +10,7 @@ client, waiting without sleeping blindly, counting.
 With Daemon(clock=True) the test owns the clocks that daemon and executor read (a build with fault
 points): d.advance(3600) lets an hour pass in no time, d.skip(condition) passes from deadline to
 deadline until condition() is true; d.set_wall() and d.new_boot() do what their names say. Commands
-go on in the machine's own time.
+go on in the machine's own time. With clock="still" no time passes but by these.
 
 Programs: $COROD, $COROD_EXEC, $CORO, else those in $BUILDDIR, else in ./build.
 """
@@ -224,14 +224,20 @@ def with_children(pids):
 class Clock:
     """The clocks of a daemon and its executor: struct test_clock of proto/clock.h."""
 
-    def __init__(self, path):
+    def __init__(self, path, still=False):
         self.path = path
+        self.still = still
         self.boot_us = self.real_us = 0  # shifts
         self.boot_id = ""
         if not os.path.exists(path):
             with open(path, "wb") as f:
                 f.write(bytes(64))
         self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        if still:  # from now on; 68 bytes are the file then
+            self.boot_us = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+            self.real_us = time.time_ns() // 1000
+            os.pwrite(self.fd, struct.pack("i", 1), 64)
+            self.set()
 
     def set(self):
         """Its readers are told by the write."""
@@ -241,6 +247,8 @@ class Clock:
 
     def now_us(self):
         """What the daemon's boot clock shows."""
+        if self.still:
+            return self.boot_us
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000 + self.boot_us
 
     def next_us(self):
@@ -271,7 +279,7 @@ class Daemon:
         if clock:
             if not built_with_faults():
                 raise Skip("a build without --enable-errinj: its clock is the machine's")
-            self.clock = Clock(os.path.join(self.directory, "clock"))
+            self.clock = Clock(os.path.join(self.directory, "clock"), clock == "still")
             self.env["COROD_CLOCK"] = self.clock.path
         self.process = None
         self.exit = None
