@@ -322,6 +322,13 @@ static void finish_unsent(struct engine *e, struct attempt *a, int error, const 
 
 /* Sending. */
 
+/* Level, not edge: whoever was told too much before a crash is told right after it. */
+static void tell_pause(struct engine *e, const struct attempt *a)
+{
+    const struct live *job = engine_job(e, a->job);
+    exec_pause(e->exec, a->number, job && job->pause == PAUSE_FROZEN);
+}
+
 static void send(struct engine *e, struct attempt *a)
 {
     struct err err;
@@ -335,6 +342,8 @@ static void send(struct engine *e, struct attempt *a)
     }
     a->state = ATTEMPT_SENT;
     struct live *job = engine_job(e, a->job);
+    if (job && job->pause == PAUSE_FROZEN)
+        tell_pause(e, a);
     if (job)
         engine_emit(e, EVENT_ATTEMPT_STARTED, job, a->task, 0, a->number, NULL, 0);
 }
@@ -371,6 +380,13 @@ void attempt_release_stop(struct engine *e, uint64_t number)
         exec_stop(e->exec, number, grace_ms(e));
     else if (a && a->state == ATTEMPT_COMMITTED && !a->resolving)
         finish_unsent(e, a, ECANCELED, "cancelled before it was started");
+}
+
+void attempt_release_pause(struct engine *e, uint64_t number)
+{
+    const struct attempt *a = map_get(&e->attempts, number);
+    if (a && a->state == ATTEMPT_SENT)
+        tell_pause(e, a);
 }
 
 void attempt_release_settle(struct engine *e, uint64_t number)
@@ -447,10 +463,12 @@ static void on_resolved(void *arg, uint64_t number, enum exec_state state)
         a->state = ATTEMPT_COMMITTED;
     } else {
         a->state = ATTEMPT_SENT;
-        if (a->stop || !a->leaf)
+        if (a->stop || !a->leaf) {
             exec_stop(e->exec, number, grace_ms(e));
-        else
+        } else {
+            tell_pause(e, a);
             spool_resolved(e, number);
+        }
     }
     resolved(e, a);
 }

@@ -15,6 +15,7 @@ enum effect_kind {
     EFFECT_EVENT,  /* event; its text lies in effects.text */
     EFFECT_START,  /* attempt number: send its start */
     EFFECT_STOP,   /* attempt number: stop it */
+    EFFECT_PAUSE,  /* attempt number: freeze or thaw it, as its job is by then */
     EFFECT_SETTLE, /* attempt number: the executor may forget it */
     EFFECT_CREDIT, /* credit: the attempt's output is taken up to there */
 };

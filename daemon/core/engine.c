@@ -147,6 +147,8 @@ static void on_job_ended(void *arg, uint64_t id, enum job_end how, struct value 
     if (error)
         value_write(&job->error, error, JSON_STYLE_COMPACT);
     job->exit = exit_of_job(states[how], error);
+    if (job->pause)
+        pools_resume_job(e->pools, id);
     job_set_state(e, job, states[how]);
 }
 
@@ -180,6 +182,9 @@ static void release(struct engine *e, struct effects *f)
             break;
         case EFFECT_STOP:
             attempt_release_stop(e, x->number);
+            break;
+        case EFFECT_PAUSE:
+            attempt_release_pause(e, x->number);
             break;
         case EFFECT_SETTLE:
             attempt_release_settle(e, x->number);
@@ -391,11 +396,6 @@ bool engine_view(struct engine *e, uint64_t id, void (*each)(void *arg, const st
     return runtime_view(e->runtime, id, each, arg);
 }
 
-bool engine_cancel(struct engine *e, uint64_t id)
-{
-    return runtime_cancel(e->runtime, id);
-}
-
 struct pool_pass {
     void (*each)(void *arg, const struct pool_view *p);
     void *arg;
@@ -404,7 +404,7 @@ struct pool_pass {
 static void pass_pool(void *arg, const struct pool_stats *s)
 {
     struct pool_pass *pass = arg;
-    struct pool_view v = {s->name, s->slots, s->taken, s->waiting};
+    struct pool_view v = {s->name, s->slots, s->taken, s->waiting, s->paused};
     pass->each(pass->arg, &v);
 }
 

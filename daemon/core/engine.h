@@ -114,18 +114,28 @@ bool engine_live_job(struct engine *e, uint64_t id, struct live_job *ret);
 /* The live task tree; false when the job is not live. */
 bool engine_view(struct engine *e, uint64_t id, void (*each)(void *arg, const struct task_view *v),
                  void *arg);
-/* Cancels (clean-up runs). False when it is not live. */
+/* Cancels (clean-up runs; a paused job is resumed for it). False when it is not live. */
 bool engine_cancel(struct engine *e, uint64_t id);
+/*
+ * Pauses a job that was started: its leaves get no slots; with freeze its running commands are
+ * stopped, too. Of one that is paused already freeze is added. False with err (ERR_STATE).
+ */
+bool engine_pause(struct engine *e, uint64_t id, bool freeze, struct err *err);
+/* Its commands and leaves go on. False with err (ERR_STATE): it is not paused. */
+bool engine_resume(struct engine *e, uint64_t id, struct err *err);
 
 struct pool_view {
     const char *name;
     uint32_t slots, taken;
     size_t waiting;
+    bool paused;
 };
 void engine_each_pool(struct engine *e, void (*each)(void *arg, const struct pool_view *p),
                       void *arg);
 /* Creates or changes a pool (1 … 100,000 slots; name: letters, digits, - _ . up to 64). */
 bool engine_pool_set(struct engine *e, const char *name, uint32_t slots, struct err *err);
+/* A paused pool starts nothing. False with err: there is no such pool. */
+bool engine_pool_pause(struct engine *e, const char *name, bool paused, struct err *err);
 
 /* Asks the attempt's monitor to write its output so far to the log. */
 void engine_flush_output(struct engine *e, uint64_t attempt);

@@ -69,7 +69,12 @@ static bool on_pool(void *arg, size_t set, const struct rows *row, struct err *e
     struct engine *e = arg;
     (void)set;
     const char *name = cell_str(row, 0, 0);
-    return pools_set(e->pools, name ? name : "", (uint32_t)cell_int(row, 0, 1), err);
+    if (!name)
+        name = "";
+    /* No slots: it was paused, but never given a number of them. */
+    if (cell_int(row, 0, 1) && !pools_set(e->pools, name, (uint32_t)cell_int(row, 0, 1), err))
+        return false;
+    return !cell_int(row, 0, 2) || pools_pause(e->pools, name, true, err);
 }
 
 static bool on_highest(void *arg, size_t set, const struct rows *row, struct err *err)
@@ -200,11 +205,14 @@ static bool on_live_job(void *arg, size_t set, const struct rows *row, struct er
         .started_us = cell_int(row, 0, 11),
         .output_seq = (uint64_t)cell_int(row, 0, 17),
         .output_bytes = cell_int(row, 0, 18),
+        .pause = (enum pause)cell_int(row, 0, 19),
     };
     const struct cell *state = cell_at(row, 0, 12);
     if (state->type == CELL_BLOB)
         buf_add(&job->runtime, state->s.p, state->s.len);
     map_put(&e->jobs, id, job);
+    if (job->pause)
+        pools_pause_job(e->pools, id);
     l->ids = xgrow(l->ids, &l->cap, l->n + 1, sizeof *l->ids);
     l->ids[l->n++] = id;
     return true;
@@ -303,6 +311,7 @@ static bool load_job(struct loading *l, struct live *job, struct err *err)
         return false;
     }
     give_up(e, job, why.text);
+    pools_resume_job(e->pools, job->id);
     map_remove(&e->jobs, job->id);
     live_free(job);
     return true;

@@ -144,7 +144,7 @@ static void cancel_oversize(struct engine *e, struct live *job)
         text, sizeof text,
         "cancelled: the variables of a task, or what queues hold, take %zu bytes; %d can be kept",
         job->oversize_bytes, ROW_MAX_BYTES);
-    if (!job->ended && runtime_cancel(e->runtime, job->id))
+    if (!job->ended && engine_cancel(e, job->id))
         engine_diagnose(e, job, text);
     job->oversize_bytes = SIZE_MAX;
 }

@@ -26,6 +26,9 @@ struct shared {
     struct value *environment; /* of an environment: object of strings */
 };
 
+/* Stored: the numbers stay. */
+enum pause { PAUSE_NONE, PAUSE_STARTS, PAUSE_FROZEN };
+
 /* A job that has not ended, or whose end is not on disk yet. */
 struct live {
     uint64_t id;
@@ -41,6 +44,7 @@ struct live {
                              cut */
     unsigned waiting, running; /* leaves that wait for slots, that were launched */
     bool launched;             /* ever */
+    enum pause pause;
     /* What the next batch must write. */
     bool fresh, dirty, ended, on_dirty_list;
     struct live *next_dirty;
@@ -161,6 +165,7 @@ extern const struct exec_events engine_exec_events;
 bool attempts_launch(struct engine *e);
 void attempt_release_start(struct engine *e, uint64_t number);
 void attempt_release_stop(struct engine *e, uint64_t number);
+void attempt_release_pause(struct engine *e, uint64_t number);
 void attempt_release_settle(struct engine *e, uint64_t number);
 /* The pool that it takes its slots from; borrowed. job may be NULL. */
 const char *leaf_pool(const struct live *job, const struct leaf *leaf);

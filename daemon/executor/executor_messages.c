@@ -173,6 +173,15 @@ static void on_stop(struct executor *e, uint64_t number, uint32_t grace_ms)
     executor_end_unstarted(e, &end);
 }
 
+static void on_pause(struct executor *e, uint64_t number, bool paused)
+{
+    struct attempt *a = ledger_find(&e->ledger, number);
+    if (a)
+        verdict_pause(&e->verdict, a, paused);
+    else
+        executor_pause_deferred(e, number, paused);
+}
+
 static void on_steer(struct executor *e, uint64_t number, enum monitor_op op, uint64_t value)
 {
     struct attempt *a = ledger_find(&e->ledger, number);
@@ -234,7 +243,7 @@ bool executor_on_message(struct executor *e, const struct exec_frame *f, struct 
         on_steer(e, number, MONITOR_CREDIT, value);
         return true;
     case EXEC_MSG_PAUSE:
-        on_steer(e, number, MONITOR_PAUSE, value != 0);
+        on_pause(e, number, value != 0);
         return true;
     case EXEC_MSG_REMOVE_LOG:
         on_remove_log(e, number);

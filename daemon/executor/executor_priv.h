@@ -15,7 +15,7 @@
 /* A start, or the end of a number that never started, which could not be written or begun yet. */
 struct deferred {
     uint64_t number;
-    bool is_end;
+    bool is_end, paused; /* paused: to be frozen as soon as it is begun */
     char *payload;
     size_t len;
     struct deferred *next;
@@ -52,6 +52,8 @@ void executor_try_deferred(struct executor *e, int64_t now_us);
 void executor_drop_deferred(struct executor *e);
 /* Takes a number out of what was put off. */
 bool executor_take_deferred(struct executor *e, uint64_t number);
+/* What is put off will be frozen, or not, when it is begun. */
+void executor_pause_deferred(struct executor *e, uint64_t number, bool paused);
 /* A number that never ran has ended so: for good, and the daemon is told. */
 void executor_end_unstarted(struct executor *e, const struct exec_end *end);
 

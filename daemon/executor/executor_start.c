@@ -58,6 +58,14 @@ bool executor_take_deferred(struct executor *e, uint64_t number)
     return false;
 }
 
+void executor_pause_deferred(struct executor *e, uint64_t number, bool paused)
+{
+    for (struct deferred *d = e->deferred; d; d = d->next) {
+        if (d->number == number && !d->is_end)
+            d->paused = paused;
+    }
+}
+
 /* False: it cannot be written now. */
 static bool try_end_unstarted(struct executor *e, const struct exec_end *end)
 {
@@ -208,7 +216,12 @@ static bool try_first_deferred(struct executor *e)
         executor_resolve(e, d->number, true);
         return true;
     }
-    return try_start(e, d->number, exec_peek_uid(d->payload, d->len), d->payload, d->len);
+    if (!try_start(e, d->number, exec_peek_uid(d->payload, d->len), d->payload, d->len))
+        return false;
+    struct attempt *a = ledger_find(&e->ledger, d->number);
+    if (a && d->paused)
+        verdict_pause(&e->verdict, a, true);
+    return true;
 }
 
 void executor_try_deferred(struct executor *e, int64_t now_us)

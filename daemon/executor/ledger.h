@@ -29,6 +29,7 @@ struct attempt {
     bool stop_wanted; /* it could not be signalled yet */
     bool told_stuck;
     uint32_t stop_grace_ms;
+    enum pause_wanted { PAUSE_AS_IT_IS, PAUSE_FREEZE, PAUSE_THAW } pause_wanted; /* the same */
     uint64_t credit_wanted;  /* could not be told yet, 0: nothing */
     struct segment *segment; /* NULL: seen only by its lock */
     struct journal_pid pid;

@@ -242,6 +242,7 @@ void monitor_start(struct monitor *m, int64_t now_us)
             c->pid = r.pid;
             c->tell_at_us = now_us + MONITOR_STARTED_US;
             m->phase = PHASE_RUNNING;
+            monitor_freeze(m);
             return;
         }
         if (r.stage != LAUNCH_FORK)

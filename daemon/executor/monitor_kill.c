@@ -37,6 +37,31 @@ void monitor_signal_tree(struct monitor *m, int signo)
     proc_list_release(&l);
 }
 
+/* A command notices nothing of the cgroup's freezer; SIGSTOP is seen by who waits for a child. */
+static void freeze(struct monitor *m)
+{
+    if (m->cgroup_fd >= 0 && cgroup_freeze(m->setup.cgroup_dirfd, m->cgroup, true))
+        return;
+    m->c.sent_stop = true;
+    proc_stop_descendants(m->pid);
+}
+
+static void thaw(struct monitor *m)
+{
+    m->c.paused = false;
+    if (m->cgroup_fd >= 0) /* the next command is in it, too */
+        cgroup_freeze(m->setup.cgroup_dirfd, m->cgroup, false);
+    if (m->c.sent_stop)
+        monitor_signal_tree(m, SIGCONT);
+    m->c.sent_stop = false;
+}
+
+void monitor_freeze(struct monitor *m)
+{
+    if (m->c.paused)
+        freeze(m);
+}
+
 void monitor_reap(struct monitor *m)
 {
     struct rusage ru;
@@ -51,6 +76,8 @@ void monitor_reap(struct monitor *m)
         m->c.ended_us = real_us();
         m->c.ended_boot_us = boot_us();
         m->phase = PHASE_DRAINING;
+        if (m->c.paused) /* killed by somebody: what it left is dealt with as ever */
+            thaw(m);
     }
     m->c.tree_empty = pid < 0;
 }
@@ -66,6 +93,8 @@ static void stop(struct monitor *m, uint64_t grace_ms, int64_t now_us)
         return;
     if (!c->kill_at_us || kill_at < c->kill_at_us)
         c->kill_at_us = kill_at;
+    if (c->paused && grace_ms > 0) /* SIGKILL takes who is frozen, too */
+        thaw(m);
     if (grace_ms > 0 && first) {
         monitor_signal_tree(m, SIGTERM);
         monitor_signal_tree(m, SIGCONT); /* a stopped process takes SIGTERM when it goes on */
@@ -92,8 +121,13 @@ void monitor_steer(struct monitor *m, uint64_t packed, int64_t now_us)
             c->committed = value;
         break;
     case MONITOR_PAUSE:
-        if (m->phase == PHASE_RUNNING && !c->stopped)
-            monitor_signal_tree(m, value ? SIGSTOP : SIGCONT);
+        if (c->stopped || (value != 0) == c->paused || m->phase > PHASE_RUNNING)
+            break; /* who is to end is not held up */
+        c->paused = value != 0;
+        if (m->phase == PHASE_RUNNING && value)
+            freeze(m);
+        else if (m->phase == PHASE_RUNNING)
+            thaw(m);
         break;
     }
 }

@@ -32,6 +32,8 @@ struct command {
     char failure_text[480];
     bool tree_empty; /* no descendant is left: the kernel said ECHILD */
     bool stopped, told_started, told_stuck;
+    bool paused;        /* it is to be frozen, or is */
+    bool sent_stop;     /* by signal: SIGCONT undoes it */
     uint64_t committed; /* credit: output is taken up to here */
     /* Deadlines of CLOCK_BOOTTIME, 0: none. */
     int64_t tell_at_us, drain_until_us, kill_at_us, retry_at_us, stuck_at_us;
@@ -64,6 +66,8 @@ void monitor_start(struct monitor *m, int64_t now_us);
 
 /* monitor_kill.c: signals the whole tree of the command. */
 void monitor_signal_tree(struct monitor *m, int signo);
+/* The command's process runs: freezes it if it is to be. */
+void monitor_freeze(struct monitor *m);
 /* Reaps what has died. */
 void monitor_reap(struct monitor *m);
 /* Does what a steering signal says. */

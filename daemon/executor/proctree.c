@@ -103,6 +103,35 @@ bool proc_kill(const struct proc *p, int signo)
     return pidfd_send_signal(fd, signo, NULL, 0) == 0;
 }
 
+/*
+ * A process with a signal pending cannot fork: fork(2) begins anew when it has been taken. So once
+ * a look finds only processes that were sent one before, there are no others.
+ */
+void proc_stop_descendants(pid_t root)
+{
+    enum { LOOKS_MAX = 50 };
+    struct proc_list l = {0}, before = {0};
+    bool more = true;
+    for (int look = 0; more && look < LOOKS_MAX; look++) {
+        proc_list_read(&l);
+        proc_list_keep_descendants(&l, root);
+        more = false;
+        for (size_t i = 0; i < l.n; i++) {
+            const struct proc *old =
+                before.n ? bsearch(&l.v[i], before.v, before.n, sizeof *l.v, by_pid) : NULL;
+            if (old && old->start == l.v[i].start)
+                continue;
+            more = true;
+            proc_kill(&l.v[i], SIGSTOP);
+        }
+        struct proc_list t = before;
+        before = l;
+        l = t;
+    }
+    proc_list_release(&l);
+    proc_list_release(&before);
+}
+
 uint64_t proc_attempt(pid_t pid, const char *id_setting)
 {
     static const char name[] = "CORO_ATTEMPT=";
@@ -193,12 +222,22 @@ int cgroup_signal(int dirfd, const char *name, int signo)
     return found;
 }
 
+static bool cgroup_write(int dirfd, const char *name, const char *file, const char *text)
+{
+    char path[CGROUP_NAME_BYTES + 32];
+    snprintf(path, sizeof path, "%s/%s", name, file);
+    cleanup_close int fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    return fd >= 0 && write(fd, text, 1) == 1;
+}
+
 bool cgroup_kill(int dirfd, const char *name)
 {
-    char path[CGROUP_NAME_BYTES + 16];
-    snprintf(path, sizeof path, "%s/cgroup.kill", name);
-    cleanup_close int fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-    return fd >= 0 && write(fd, "1", 1) == 1;
+    return cgroup_write(dirfd, name, "cgroup.kill", "1");
+}
+
+bool cgroup_freeze(int dirfd, const char *name, bool frozen)
+{
+    return cgroup_write(dirfd, name, "cgroup.freeze", frozen ? "1" : "0");
 }
 
 void cgroup_name(char name[CGROUP_NAME_BYTES], int64_t monitor_pid)

@@ -31,6 +31,9 @@ void proc_list_release(struct proc_list *l);
 /* Keeps only the descendants of `root` (without it). */
 void proc_list_keep_descendants(struct proc_list *l, pid_t root);
 
+/* SIGSTOP to all descendants of `root`, also to those that they make meanwhile. */
+void proc_stop_descendants(pid_t root);
+
 /* Sends signo to a process of the list unless its pid is another's by now. */
 bool proc_kill(const struct proc *p, int signo);
 
@@ -45,6 +48,8 @@ uint64_t proc_attempt(pid_t pid, const char *id_setting);
 int cgroup_signal(int dirfd, const char *name, int signo);
 /* Kills all of a cgroup at once. */
 bool cgroup_kill(int dirfd, const char *name);
+/* Freezes all of a cgroup, or lets it go on; what is born in it meanwhile is frozen, too. */
+bool cgroup_freeze(int dirfd, const char *name, bool frozen);
 /* The name of the cgroup of a monitor's commands. */
 void cgroup_name(char name[CGROUP_NAME_BYTES], int64_t monitor_pid);
 /* Removes it if nothing is in it; dirfd may be -1. */

@@ -162,11 +162,14 @@ static void steer_as_wanted(struct verdict *v, struct attempt *a)
 {
     uint64_t stop = monitor_signal_pack(MONITOR_STOP, a->number, a->stop_grace_ms);
     uint64_t credit = monitor_signal_pack(MONITOR_CREDIT, a->number, a->credit_wanted);
+    uint64_t pause = monitor_signal_pack(MONITOR_PAUSE, a->number, a->pause_wanted == PAUSE_FREEZE);
+    if (a->pause_wanted && verdict_steer(a, pause))
+        a->pause_wanted = PAUSE_AS_IT_IS;
     if (a->stop_wanted && verdict_steer(a, stop))
         a->stop_wanted = false;
     if (a->credit_wanted && verdict_steer(a, credit))
         a->credit_wanted = 0;
-    if (a->stop_wanted || a->credit_wanted)
+    if (a->stop_wanted || a->credit_wanted || a->pause_wanted)
         check_again(v, a, AGAIN_US);
 }
 
@@ -233,6 +236,14 @@ void verdict_credit(struct verdict *v, struct attempt *a, uint64_t position)
         return;
     if (position > a->credit_wanted)
         a->credit_wanted = position;
+    steer_as_wanted(v, a);
+}
+
+void verdict_pause(struct verdict *v, struct attempt *a, bool paused)
+{
+    if (a->state != ATTEMPT_RUNNING)
+        return;
+    a->pause_wanted = paused ? PAUSE_FREEZE : PAUSE_THAW;
     steer_as_wanted(v, a);
 }
 

@@ -36,6 +36,8 @@ void verdict_again(struct verdict *v, int64_t now_us);
 void verdict_stop(struct verdict *v, struct attempt *a, uint32_t grace_ms);
 /* Its output is taken up to this position: told now or as soon as its monitor is found. */
 void verdict_credit(struct verdict *v, struct attempt *a, uint64_t position);
+/* Freezes it or lets it go on: now or as soon as its monitor is found. */
+void verdict_pause(struct verdict *v, struct attempt *a, bool paused);
 /* Steers it (monitor_signal_pack()); false when nobody is there to steer. */
 bool verdict_steer(struct attempt *a, uint64_t packed);
 /* Lets an attempt go that is being forgotten. */

@@ -1,4 +1,4 @@
-/* job.submit, job.check, job.get, job.tree, job.cancel */
+/* job.submit, job.check, job.get, job.tree */
 #include <string.h>
 
 #include "daemon/rpc/job_json.h"
@@ -14,8 +14,7 @@ enum { TREE_ATTEMPTS = 20000 };
 /* Requests that have taken what the runtime shows and wait for its commit: some MB each. */
 enum { SHOWN_MAX = 100 };
 
-/* Not found, or another user's and private: the same. */
-static void not_found(struct request *r, uint64_t id)
+void request_no_job(struct request *r, uint64_t id)
 {
     request_error(r, ERR_NOT_FOUND, NULL, "there is no job %llu", (unsigned long long)id);
 }
@@ -206,7 +205,7 @@ static void on_get_rows(struct request *r, const struct rows *sets, size_t n)
     struct json_out o = {.out = &b};
     (void)n;
     if (!sets[SET_JOB].n || !peer_may(&r->peer, (uint32_t)cell_int(&sets[SET_JOB], 0, JOB_UID))) {
-        not_found(r, t->job);
+        request_no_job(r, t->job);
         return;
     }
     tasks_build(t, &sets[SET_TASKS]);
@@ -247,7 +246,7 @@ static void show_job(struct request *r, uint64_t id, size_t max_tasks,
 {
     struct live_job live;
     if (engine_live_job(r->server->engine, id, &live) && !peer_may(&r->peer, live.uid)) {
-        not_found(r, id);
+        request_no_job(r, id);
         return;
     }
     if (r->server->n_shown >= SHOWN_MAX) {
@@ -274,7 +273,7 @@ static void on_tree_rows(struct request *r, const struct rows *sets, size_t n)
     const struct rows *job = &sets[SET_JOB], *attempts = &sets[SET_MORE];
     (void)n;
     if (!job->n || !peer_may(&r->peer, (uint32_t)cell_int(job, 0, JOB_UID))) {
-        not_found(r, t->job);
+        request_no_job(r, t->job);
         return;
     }
     tasks_build(t, &sets[SET_TASKS]);
@@ -305,85 +304,4 @@ static void read_tree(struct request *r)
 void method_job_tree(struct request *r, const struct job_tree_params *p)
 {
     show_job(r, p->id, TASKS_MAX, read_tree);
-}
-
-/* job.cancel: all are looked at before any is cancelled. */
-
-struct cancel {
-    uint64_t *ids;
-    size_t n;
-};
-
-static void cancel_free(void *state)
-{
-    struct cancel *c = state;
-    free(c->ids);
-    free(c);
-}
-
-static void read_jobs(struct request *r,
-                      void (*then)(struct request *, const struct rows *, size_t))
-{
-    const struct cancel *c = r->state;
-    struct batch q = {0};
-    for (size_t i = 0; i < c->n; i++)
-        add_id(&q, ST_JOB_BRIEF, c->ids[i]);
-    request_read(r, &q, then);
-    batch_release(&q);
-}
-
-static void on_cancelled_rows(struct request *r, const struct rows *sets, size_t n)
-{
-    struct buf b = {0};
-    struct json_out o = {.out = &b};
-    jout_begin_object(&o);
-    jout_key(&o, "jobs");
-    jobs_write(sets, n, &o);
-    jout_end_object(&o);
-    request_result(r, &b);
-}
-
-static void read_cancelled(struct request *r)
-{
-    read_jobs(r, on_cancelled_rows);
-}
-
-static void on_cancel_rows(struct request *r, const struct rows *sets, size_t n)
-{
-    const struct cancel *c = r->state;
-    size_t cancelled = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!sets[i].n || !peer_may(&r->peer, (uint32_t)cell_int(&sets[i], 0, JOB_UID))) {
-            not_found(r, c->ids[i]);
-            return;
-        }
-    }
-    for (size_t i = 0; i < n; i++)
-        cancelled += engine_cancel(r->server->engine, c->ids[i]);
-    if (cancelled == 0) {
-        request_error(r, ERR_STATE, NULL,
-                      n == 1 ? "job %llu has ended" : "all %llu jobs have ended",
-                      (unsigned long long)(n == 1 ? c->ids[0] : n));
-        return;
-    }
-    request_after_commit(r, read_cancelled);
-}
-
-void method_job_cancel(struct request *r, const struct job_cancel_params *p)
-{
-    const json_t *ids = p->ids ? p->ids : p->id;
-    struct json_mistakes m = {0};
-    if (!ids) {
-        json_mistakes_add(&m, "/ids", NULL, "is missing");
-        request_mistakes(r, &m);
-        return;
-    }
-    struct cancel *c = xcalloc(1, sizeof *c);
-    c->n = json_field_id_count(ids);
-    c->ids = xcalloc(c->n, sizeof *c->ids);
-    for (size_t i = 0; i < c->n; i++)
-        c->ids[i] = json_field_id_at(ids, i);
-    r->state = c;
-    r->state_free = cancel_free;
-    read_jobs(r, on_cancel_rows);
 }

@@ -48,6 +48,8 @@ void request_fail(struct request *r, const struct err *err);
 void request_mistakes(struct request *r, const struct json_mistakes *m);
 /* An invalid job, with all its mistakes (job.c). */
 void request_refuse_document(struct request *r, const struct mistakes *errors);
+/* There is no such job, or it is another user's: the same (job.c). */
+void request_no_job(struct request *r, uint64_t id);
 
 /* Answers with r->result after the commit of all that has happened so far. */
 void request_result_after_commit(struct request *r);

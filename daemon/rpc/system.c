@@ -146,6 +146,8 @@ static void write_pool(void *arg, const struct pool_view *v)
     member_uint(o, "slots", v->slots);
     member_uint(o, "taken", v->taken);
     member_uint(o, "waiting", v->waiting);
+    jout_key(o, "paused");
+    jout_bool(o, v->paused);
     jout_end_object(o);
 }
 
@@ -177,4 +179,31 @@ void method_pool_set(struct request *r, const struct pool_set_params *p)
     member_uint(&o, "slots", (uint64_t)p->slots);
     jout_end_object(&o);
     request_result_after_commit(r);
+}
+
+static void pause_pool(struct request *r, const char *name, bool paused)
+{
+    struct err err;
+    struct json_out o = {.out = &r->result};
+    if (!engine_pool_pause(r->server->engine, name, paused, &err)) {
+        err.code = ERR_NOT_FOUND;
+        request_fail(r, &err);
+        return;
+    }
+    jout_begin_object(&o);
+    member_text(&o, "name", name);
+    jout_key(&o, "paused");
+    jout_bool(&o, paused);
+    jout_end_object(&o);
+    request_result_after_commit(r);
+}
+
+void method_pool_pause(struct request *r, const struct pool_pause_params *p)
+{
+    pause_pool(r, p->name, true);
+}
+
+void method_pool_resume(struct request *r, const struct pool_resume_params *p)
+{
+    pause_pool(r, p->name, false);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/map.h"
 #include "proto/mem.h"
 
 struct pool {
@@ -12,20 +13,30 @@ struct pool {
     uint32_t slots, taken;
     struct place **heap; /* who waits, the first in line at 0 */
     size_t n, cap;
+    size_t waiting; /* those in the heap, and who was put aside */
+    bool paused;
     struct pool *next;
 };
 
-/* A leaf's place: in the line (index ≥ 0) or among those that hold slots. */
+/* A leaf's place: in the line, put aside, or among those that hold slots. */
 struct place {
     struct pool *pool;
     struct leaf *leaf;
-    size_t index;
+    struct aside *aside; /* NULL: in the heap, if it waits */
+    size_t index;        /* in the heap, or in aside->all */
     uint32_t slots;
     bool waiting;
 };
 
+/* Of a paused job: its leaves that have been first in line since. */
+struct aside {
+    struct place **all;
+    size_t n, cap;
+};
+
 struct pools {
-    struct pool *first; /* "default" stays the first */
+    struct pool *first;     /* "default" stays the first */
+    struct map paused_jobs; /* id → struct aside */
 };
 
 static struct pool *find(const struct pools *p, const char *name)
@@ -60,6 +71,17 @@ void pools_free(struct pools *p)
 {
     if (!p)
         return;
+    size_t at = 0;
+    for (struct map_slot *s; (s = map_next(&p->paused_jobs, &at));) {
+        struct aside *aside = s->value;
+        for (size_t i = 0; i < aside->n; i++) {
+            aside->all[i]->leaf->user = NULL;
+            free(aside->all[i]);
+        }
+        free(aside->all);
+        free(aside);
+    }
+    map_release(&p->paused_jobs);
     struct pool *pool;
     while ((pool = p->first)) {
         p->first = pool->next;
@@ -96,6 +118,15 @@ bool pools_set(struct pools *p, const char *name, uint32_t slots, struct err *er
     if (!pool)
         pool = add(p, name, slots);
     pool->slots = slots;
+    return true;
+}
+
+bool pools_pause(struct pools *p, const char *name, bool paused, struct err *err)
+{
+    struct pool *pool = find(p, name);
+    if (!pool)
+        return err_set(err, ENOENT, "there is no pool \"%.64s\"", name);
+    pool->paused = paused;
     return true;
 }
 
@@ -137,6 +168,60 @@ static void heap_remove(struct pool *pool, size_t i)
         sift(pool, i, last);
 }
 
+static void heap_add(struct pool *pool, struct place *x)
+{
+    pool->heap = xgrow(pool->heap, &pool->cap, pool->n + 1, sizeof(struct place *));
+    sift(pool, pool->n++, x);
+}
+
+/* Jobs that are paused. Their leaves are put aside when they are first in line: so pausing costs
+ * nothing, however many wait. */
+
+static void put_aside(struct aside *aside, struct place *x)
+{
+    heap_remove(x->pool, 0);
+    aside->all = xgrow(aside->all, &aside->cap, aside->n + 1, sizeof(struct place *));
+    x->aside = aside;
+    x->index = aside->n;
+    aside->all[aside->n++] = x;
+}
+
+static void aside_remove(struct place *x)
+{
+    struct place *last = x->aside->all[--x->aside->n];
+    last->index = x->index;
+    x->aside->all[x->index] = last;
+    x->aside = NULL;
+}
+
+void pools_pause_job(struct pools *p, uint64_t job)
+{
+    if (!map_get(&p->paused_jobs, job))
+        map_put(&p->paused_jobs, job, xcalloc(1, sizeof(struct aside)));
+}
+
+void pools_resume_job(struct pools *p, uint64_t job)
+{
+    struct aside *aside = map_remove(&p->paused_jobs, job);
+    for (size_t i = 0; aside && i < aside->n; i++) {
+        struct place *x = aside->all[i];
+        x->aside = NULL;
+        heap_add(x->pool, x);
+    }
+    if (aside)
+        free(aside->all);
+    free(aside);
+}
+
+static struct place *first_in_line(const struct pools *p, struct pool *pool)
+{
+    struct aside *aside;
+    while (pool->n && p->paused_jobs.n &&
+           (aside = map_get(&p->paused_jobs, pool->heap[0]->leaf->job)))
+        put_aside(aside, pool->heap[0]);
+    return pool->n ? pool->heap[0] : NULL;
+}
+
 static struct place *place_new(struct pool *pool, struct leaf *leaf)
 {
     struct place *x = xcalloc(1, sizeof *x);
@@ -159,8 +244,8 @@ bool pools_enter(struct pools *p, struct leaf *leaf, const char *name, bool wait
         return err_set(err, EINVAL, "needs %u slots, pool \"%s\" has %u", slots, name, pool->slots);
     struct place *x = place_new(pool, leaf);
     x->waiting = true;
-    pool->heap = xgrow(pool->heap, &pool->cap, pool->n + 1, sizeof(struct place *));
-    sift(pool, pool->n++, x);
+    pool->waiting++;
+    heap_add(pool, x);
     return true;
 }
 
@@ -175,14 +260,15 @@ void pools_enter_running(struct pools *p, struct leaf *leaf, const char *name)
 struct leaf *pools_next(struct pools *p)
 {
     for (struct pool *pool = p->first; pool; pool = pool->next) {
-        if (!pool->n)
+        struct place *x = pool->paused ? NULL : first_in_line(p, pool);
+        if (!x)
             continue;
-        struct place *x = pool->heap[0];
         /* A pool that was made smaller than a leaf's wish serves it alone. */
         if (pool->taken && (pool->taken >= pool->slots || x->slots > pool->slots - pool->taken))
             continue;
         heap_remove(pool, 0);
         x->waiting = false;
+        pool->waiting--;
         pool->taken += x->slots;
         return x->leaf;
     }
@@ -194,7 +280,10 @@ void pools_leave(struct leaf *leaf)
     struct place *x = leaf->user;
     if (!x)
         return;
-    if (x->waiting)
+    x->pool->waiting -= x->waiting;
+    if (x->aside)
+        aside_remove(x);
+    else if (x->waiting)
         heap_remove(x->pool, x->index);
     else
         x->pool->taken -= x->slots;
@@ -206,7 +295,7 @@ void pools_each(const struct pools *p, void (*each)(void *arg, const struct pool
                 void *arg)
 {
     for (const struct pool *pool = p->first; pool; pool = pool->next) {
-        struct pool_stats s = {pool->name, pool->slots, pool->taken, pool->n};
+        struct pool_stats s = {pool->name, pool->slots, pool->taken, pool->waiting, pool->paused};
         each(arg, &s);
     }
 }

@@ -3,7 +3,8 @@
 /*
  * Pools: named numbers of slots. A leaf waits in its pool until it is the first in line, by
  * priority and then by order of wanting, and its slots are free. Nobody overtakes, so a leaf that
- * needs many slots is not starved.
+ * needs many slots is not starved. A paused pool starts nothing; the leaves of a paused job keep
+ * their place in the order while others pass them.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +23,13 @@ void pools_free(struct pools *p);
 
 /* Creates or changes a pool. Fewer slots than are taken: the next ones wait. */
 bool pools_set(struct pools *p, const char *name, uint32_t slots, struct err *err);
+
+/* A paused pool gives no slots. False: there is no such pool. */
+bool pools_pause(struct pools *p, const char *name, bool paused, struct err *err);
+/* The leaves of a paused job get no slots, also those that come later. */
+void pools_pause_job(struct pools *p, uint64_t job);
+/* Its leaves go on in their old order; nothing happens when it is not paused. */
+void pools_resume_job(struct pools *p, uint64_t job);
 
 /*
  * The leaf waits in pool `name`. False with err when it never could start: no such pool, or it
@@ -43,6 +51,7 @@ struct pool_stats {
     const char *name;
     uint32_t slots, taken;
     size_t waiting;
+    bool paused;
 };
 void pools_each(const struct pools *p, void (*each)(void *arg, const struct pool_stats *s),
                 void *arg);

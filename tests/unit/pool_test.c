@@ -120,6 +120,75 @@ START_TEST(leaving_the_line_and_running_after_a_restart)
 }
 END_TEST
 
+START_TEST(a_paused_job_is_passed_and_keeps_its_place)
+{
+    struct pools *p = pools_new(1);
+    struct leaf a = make_leaf(1, 0, 1), b = make_leaf(2, 0, 1), c = make_leaf(3, 0, 1);
+    struct leaf urgent = make_leaf(4, 9, 1), late = make_leaf(5, 0, 1);
+    a.job = b.job = urgent.job = late.job = 7;
+    c.job = 8;
+    enter(p, &a, "default");
+    enter(p, &b, "default");
+    enter(p, &c, "default");
+    pools_pause_job(p, 7);
+    pools_pause_job(p, 7);
+    enter(p, &urgent, "default");
+    ck_assert_ptr_eq(pools_next(p), &c); /* those before it are put aside */
+    ck_assert_ptr_null(pools_next(p));
+    pools_leave(&c);
+    ck_assert_ptr_null(pools_next(p));
+    ck_assert(pools_is_waiting(&a));
+    pools_leave(&b); /* out of those that are put aside */
+    enter(p, &late, "default");
+    pools_resume_job(p, 7);
+    pools_resume_job(p, 7);
+    struct leaf *expected[] = {&urgent, &a, &late};
+    for (int i = 0; i < 3; i++) {
+        ck_assert_ptr_eq(pools_next(p), expected[i]);
+        pools_leave(expected[i]);
+    }
+    ck_assert_ptr_null(pools_next(p));
+    enter(p, &a, "default");
+    pools_pause_job(p, 7);
+    ck_assert_ptr_null(pools_next(p));
+    pools_free(p);
+    ck_assert_ptr_null(a.user);
+}
+END_TEST
+
+static void expect_pool(void *arg, const struct pool_stats *s)
+{
+    const struct pool_stats *want = arg;
+    ck_assert_str_eq(s->name, want->name);
+    ck_assert_uint_eq(s->taken, want->taken);
+    ck_assert_uint_eq(s->waiting, want->waiting);
+    ck_assert(s->paused == want->paused);
+}
+
+START_TEST(a_paused_pool_starts_nothing)
+{
+    struct err err;
+    struct pools *p = pools_new(2);
+    struct leaf a = make_leaf(1, 0, 1), b = make_leaf(2, 0, 1);
+    ck_assert(!pools_pause(p, "gpu", true, &err));
+    ck_assert_str_eq(err.text, "there is no pool \"gpu\"");
+    enter(p, &a, "default");
+    ck_assert_ptr_eq(pools_next(p), &a);
+    ck_assert(pools_pause(p, "default", true, &err));
+    enter(p, &b, "default");
+    ck_assert_ptr_null(pools_next(p));
+    struct pool_stats want = {.name = "default", .taken = 1, .waiting = 1, .paused = true};
+    pools_each(p, expect_pool, &want);
+    ck_assert(pools_pause(p, "default", false, &err));
+    ck_assert_ptr_eq(pools_next(p), &b);
+    want = (struct pool_stats){.name = "default", .taken = 2};
+    pools_each(p, expect_pool, &want);
+    pools_leave(&a);
+    pools_leave(&b);
+    pools_free(p);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *s = suite_create("pool");
@@ -129,6 +198,8 @@ Suite *test_suite(void)
     tcase_add_test(t, a_pool_may_shrink_below_what_is_taken);
     tcase_add_test(t, what_can_never_start_is_refused);
     tcase_add_test(t, leaving_the_line_and_running_after_a_restart);
+    tcase_add_test(t, a_paused_job_is_passed_and_keeps_its_place);
+    tcase_add_test(t, a_paused_pool_starts_nothing);
     suite_add_tcase(s, t);
     return s;
 }

@@ -1,0 +1,300 @@
+#!/usr/bin/env python3
+# test-timeout: 240
+# test-sanitized: yes
+"""Steering jobs that live: pause with and without freeze, resume, pools that are paused; all of it survives kill -9
+of the daemon and of the executor."""
+import os
+import signal
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+from corod import Daemon, check, equal, run_tests, wait_until  # noqa: E402
+
+daemon = Daemon()
+
+
+def state(c, job):
+    return c.call("job.get", id=job)["state"]
+
+
+def pools(c):
+    return {p["name"]: p for p in c.call("pool.list")["pools"]}
+
+
+def processes(mark):
+    """pid → state letter of the commands that have this word in their command line."""
+    found = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/cmdline" % name, "rb") as f:
+                words = f.read().split(b"\0")
+            with open("/proc/%s/stat" % name, encoding="ascii", errors="replace") as f:
+                letter = f.read().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            continue
+        if mark.encode() in words and letter != "Z":
+            found[int(name)] = letter
+    return found
+
+
+def all_stopped(mark, n):
+    found = processes(mark)
+    return len(found) == n and set(found.values()) == {"T"}
+
+
+def none_stopped(mark, n):
+    found = processes(mark)
+    return len(found) == n and "T" not in found.values()
+
+
+def executor(c):
+    """The pid of corod-exec itself: the parent of the monitors."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/cmdline" % name, "rb") as f:
+                line = f.read()
+            with open("/proc/%s/comm" % name, encoding="ascii") as f:
+                comm = f.read().strip()
+        except OSError:
+            continue
+        if daemon.directory.encode() in line and comm == "corod-exec":
+            return int(name)
+    raise AssertionError("there is no executor")
+
+
+def restart_executor(c):
+    old = executor(c)
+    os.kill(old, signal.SIGKILL)
+    wait_until(lambda: c.call("system.stats")["executor"] == "up" and executor(c) != old,
+               "another executor")
+
+
+def test_what_waits_is_passed_and_keeps_its_place():
+    with daemon.client() as c:
+        c.call("pool.set", name="one", slots=1)
+        # Each says when it ran: the file is the order.
+        order = os.path.join(daemon.directory, "order")
+        def say(word):
+            return {"sh": "echo %s >>%s" % (word, order), "pool": "one"}
+        gate = os.path.join(daemon.directory, "gate")
+        first = c.submit({"sh": "while ! test -e %s; do sleep 0.02; done" % gate, "pool": "one"})
+        wait_until(lambda: pools(c)["one"]["taken"] == 1, "the first command")
+        paused = c.submit([{"gather": [say("a"), say("b"), say("c")]}, {"print": "done"}])
+        other = c.submit(say("other"))
+        wait_until(lambda: pools(c)["one"]["waiting"] == 4, "four that wait")
+        equal(c.call("job.pause", id=paused)["jobs"][0]["state"], "paused")
+        equal(c.call("job.pause", ids=[paused])["jobs"][0]["state"], "paused", "twice")
+        open(gate, "w").close()
+        c.finish(first)
+        c.finish(other)
+        equal(state(c, paused), "paused")
+        equal(pools(c)["one"]["waiting"], 3)
+        daemon.restart(signal.SIGKILL)
+    with daemon.client() as c:
+        equal(state(c, paused), "paused")
+        last = c.submit(say("last"))
+        c.finish(last)  # would have to wait behind them
+        equal(c.call("job.resume", id=paused)["jobs"][0]["state"], "running")
+        equal(c.finish(paused)["output"], ["done"])
+        with open(order, encoding="ascii") as f:
+            equal(f.read().split(), ["other", "last", "a", "b", "c"])
+
+
+def test_the_program_goes_on_as_far_as_it_needs_no_leaf():
+    with daemon.client() as c:
+        job = c.submit([{"sleep": 0.05}, {"print": "slept"}, {"run": ["true"]}, {"print": "ran"}])
+        c.call("job.pause", id=job)
+        wait_until(lambda: c.call("job.get", id=job)["output"] == ["slept"], "its timer")
+        equal(state(c, job), "paused")
+        c.call("job.resume", id=job)
+        equal(c.finish(job)["output"], ["slept", "ran"])
+
+
+def test_one_that_needs_nothing_ends_while_it_is_paused():
+    with daemon.client() as c:
+        job = c.submit([{"sleep": 0.05}, {"return": 7}])
+        c.call("job.pause", id=job)
+        done = c.finish(job)
+        equal((done["state"], done["value"]), ("succeeded", 7))
+        for method in ("job.pause", "job.resume"):
+            error = c.error(method, id=job)
+            equal((error.code, error.message), (-32004, "job %d has ended" % job))
+
+
+def test_what_is_refused():
+    with daemon.client() as c:
+        job = c.submit({"sleep": 1000})
+        error = c.error("job.resume", id=job)
+        equal((error.code, error.message), (-32004, "job %d is not paused" % job))
+        equal(c.error("job.pause", id=10**9).code, -32003)
+        equal(c.error("job.pause", {}).code, -32602)
+        equal(c.error("job.pause", id=job, freeze=1).code, -32602)
+        equal(c.error("pool.pause", name="nowhere").code, -32003)
+        # Of several: an error only when it was possible for none.
+        ended = c.submit([])
+        c.finish(ended)
+        states = [j["state"] for j in c.call("job.pause", ids=[ended, job])["jobs"]]
+        equal(states, ["succeeded", "paused"])
+        c.call("job.cancel", id=job)
+        equal(c.finish(job)["state"], "cancelled")
+
+
+def tree_of(mark):
+    """A command whose processes are in a tree of two sessions; how many there are."""
+    program = ("import os, sys, time\n"
+               "if os.fork() == 0:\n"
+               "    os.setsid()\n"
+               "    os.fork()\n"
+               "os.fork()\n"
+               "while True: time.sleep(0.01)\n")
+    return {"run": [sys.executable, "-c", program, mark]}, 6
+
+
+def test_a_frozen_tree_stays_frozen_and_goes_on():
+    with daemon.client() as c:
+        node, n = tree_of("tree-1")
+        job = c.submit(node)
+        wait_until(lambda: none_stopped("tree-1", n), "its processes")
+        equal(c.call("job.pause", id=job, freeze=True)["jobs"][0]["state"], "paused")
+        wait_until(lambda: all_stopped("tree-1", n), "all to be frozen")
+        daemon.restart(signal.SIGKILL)
+    with daemon.client() as c:
+        wait_until(lambda: c.call("system.stats")["executor"] == "up", "the executor")
+        check(all_stopped("tree-1", n), "after the daemon's end")
+        equal(state(c, job), "paused")
+        restart_executor(c)
+        check(all_stopped("tree-1", n), "after the executor's end")
+        c.call("job.resume", id=job)
+        wait_until(lambda: none_stopped("tree-1", n), "all to go on")
+        # A pause alone does not thaw what was frozen; freeze can be added to a pause.
+        c.call("job.pause", id=job)
+        c.call("job.pause", id=job, freeze=True)
+        wait_until(lambda: all_stopped("tree-1", n), "all to be frozen again")
+        c.call("job.pause", id=job)
+        c.run([])
+        check(all_stopped("tree-1", n), "paused once more")
+        c.call("job.cancel", id=job)  # SIGTERM is taken
+        done = c.finish(job, timeout=9)
+        equal((done["state"], done["exit"]), ("cancelled", 130))
+        wait_until(lambda: not processes("tree-1"), "the end of all its processes")
+
+
+def test_a_fork_does_not_escape():
+    with daemon.client() as c:
+        program = ("import os, sys, time\n"
+                   "while True:\n"
+                   "    pid = os.fork()\n"
+                   "    if pid == 0:\n"
+                   "        time.sleep(0.02)\n"
+                   "        os._exit(0)\n"
+                   "    os.waitpid(pid, 0)\n")
+        job = c.submit({"run": [sys.executable, "-c", program, "forks"]})
+        wait_until(lambda: processes("forks"), "it")
+        for _ in range(5):
+            c.call("job.pause", id=job, freeze=True)
+            wait_until(lambda: set(processes("forks").values()) == {"T"}, "all to be frozen")
+            frozen = processes("forks")
+            c.run({"run": ["sleep", "0.05"]})
+            equal(processes("forks"), frozen, "nothing is born")
+            c.call("job.resume", id=job)
+            wait_until(lambda: "T" not in processes("forks").values(), "all to go on")
+        c.call("job.cancel", id=job)
+        c.finish(job)
+
+
+def test_frozen_before_the_executor_knew_of_it():
+    with daemon.client() as c:
+        os.kill(executor(c), signal.SIGSTOP)
+        job = c.submit({"run": ["sleep", "1003"]})
+        wait_until(lambda: c.call("job.tree", id=job)["tasks"][0]["state"] == "running", "its launch")
+        c.call("job.pause", id=job, freeze=True)
+        os.kill(executor(c), signal.SIGCONT)
+        wait_until(lambda: all_stopped("1003", 1), "it to be frozen")
+        # Resumed while nobody can be told.
+        os.kill(executor(c), signal.SIGSTOP)
+        c.call("job.resume", id=job)
+        daemon.kill()
+        os.kill(executor(c), signal.SIGCONT)
+        daemon.start()
+    with daemon.client() as c:
+        wait_until(lambda: none_stopped("1003", 1), "it to go on")
+        # And again, with an executor that dies of it.
+        c.call("job.pause", id=job, freeze=True)
+        wait_until(lambda: all_stopped("1003", 1), "it to be frozen")
+        os.kill(executor(c), signal.SIGSTOP)
+        c.call("job.resume", id=job)
+        os.kill(executor(c), signal.SIGKILL)
+        wait_until(lambda: none_stopped("1003", 1), "it to go on")
+        c.call("job.cancel", id=job)
+        c.finish(job)
+
+
+def test_a_timeout_goes_on_counting():
+    with daemon.client() as c:
+        job = c.submit({"sh": "trap 'exit 3' TERM; while :; do sleep 0.01; done", "timeout": 0.4})
+        wait_until(lambda: c.call("job.tree", id=job)["tasks"][0]["state"] == "running", "its start")
+        c.call("job.pause", id=job, freeze=True)
+        done = c.finish(job, timeout=9)
+        equal((done["state"], done["exit"]), ("failed", 124))
+
+
+def test_freezing_what_is_being_ended():
+    daemon.configure("kill_grace = 1\n")
+    with daemon.client() as c:
+        c.call("system.reload")
+        ready = os.path.join(daemon.directory, "ready")
+        job = c.submit({"sh": "trap 'touch %s' TERM; while :; do sleep 0.01; done" % ready})
+        wait_until(lambda: c.call("job.tree", id=job)["tasks"][0]["state"] == "running", "its start")
+        c.run({"run": ["true"]})
+        c.call("job.cancel", id=job)
+        wait_until(lambda: os.path.exists(ready), "its SIGTERM")
+        c.call("job.pause", id=job, freeze=True)
+        equal(c.finish(job, timeout=9)["state"], "cancelled")
+    daemon.configure("")
+    with daemon.client() as c:
+        c.call("system.reload")
+
+
+def test_a_frozen_command_that_somebody_kills():
+    with daemon.client() as c:
+        job = c.submit({"run": ["sleep", "1004"]})
+        wait_until(lambda: processes("1004"), "it")
+        c.call("job.pause", id=job, freeze=True)
+        wait_until(lambda: all_stopped("1004", 1), "it to be frozen")
+        os.kill(list(processes("1004"))[0], signal.SIGKILL)
+        done = c.finish(job)
+        equal((done["state"], done["exit"]), ("failed", 128 + 9))
+        c.run({"run": ["true"]})  # whoever comes after it in its cgroup runs
+
+
+def test_a_paused_pool_starts_nothing():
+    with daemon.client() as c:
+        runs = c.submit({"run": ["sleep", "1005"], "pool": "one"})
+        wait_until(lambda: processes("1005"), "it")
+        equal(c.call("pool.pause", name="one"), {"name": "one", "paused": True})
+        c.call("pool.pause", name="default")
+        jobs = [c.submit({"run": ["true"], "pool": pool}) for pool in ("one", "default")]
+        equal([pools(c)[p]["paused"] for p in ("one", "default")], [True, True])
+        c.call("job.cancel", id=runs)
+        c.finish(runs)
+        before = pools(c)["default"]["slots"]
+        daemon.restart(signal.SIGKILL)
+    with daemon.client() as c:
+        equal([pools(c)[p]["paused"] for p in ("one", "default")], [True, True])
+        equal(pools(c)["default"]["slots"], before)
+        equal([state(c, job) for job in jobs], ["queued", "queued"])
+        c.call("pool.set", name="one", slots=2)
+        equal((pools(c)["one"]["paused"], pools(c)["one"]["slots"]), (True, 2))
+        c.call("pool.resume", name="one")
+        equal(c.finish(jobs[0])["state"], "succeeded")
+        equal(state(c, jobs[1]), "queued")
+        equal(c.call("pool.resume", name="default"), {"name": "default", "paused": False})
+        equal(c.finish(jobs[1])["state"], "succeeded")
+        daemon.restart()
+    with daemon.client() as c:
+        equal([pools(c)[p]["paused"] for p in ("one", "default")], [False, False])
+
+
+if __name__ == "__main__":
+    with daemon:
+        run_tests(globals(), sys.argv[1:])
