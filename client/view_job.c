@@ -23,7 +23,7 @@ void view_json(struct cli *c, const json_t *value)
 
 void view_pools(struct cli *c, const json_t *pools, bool heading)
 {
-    static const char *const heads[] = {"POOL", "LOAD", ">SLOTS", ">WAITING"};
+    static const char *const heads[] = {"POOL", "LOAD", ">SLOTS", ">WAITING", "STATE"};
     struct table t;
     size_t i;
     const json_t *pool;
@@ -43,6 +43,8 @@ void view_pools(struct cli *c, const json_t *pools, bool heading)
         table_add(&t, taken < slots ? STYLE_GREEN : STYLE_YELLOW, buf_cstr(&load));
         table_add(&t, STYLE_PLAIN, of);
         table_add(&t, waiting > 0 ? STYLE_YELLOW : STYLE_DIM, more);
+        table_add(&t, STYLE_YELLOW,
+                  json_is_true(json_object_get(pool, "paused")) ? "paused" : NULL);
         buf_release(&load);
     }
     table_print(&t, heading);
