@@ -797,7 +797,7 @@ def test_pools():
     with daemon.client() as c:
         equal(c.call("pool.set", name="p-1.x_y", slots=3), {"name": "p-1.x_y", "slots": 3})
         pools = {p["name"]: p for p in c.call("pool.list")["pools"]}
-        equal(pools["p-1.x_y"], {"name": "p-1.x_y", "slots": 3, "taken": 0, "waiting": 0})
+        equal(pools["p-1.x_y"], {"name": "p-1.x_y", "slots": 3, "taken": 0, "waiting": 0, "paused": False})
         check("default" in pools)
 
 
