@@ -30,10 +30,11 @@ struct options {
     const char *since, *until, *owner;     /* ls */
     const char *columns, *sort;            /* ls */
     bool reverse;                          /* ls */
+    const char *svg;                       /* timeline */
     const char *after_seq;                 /* events */
     const char **types;                    /* events */
     size_t n_types;
-    const char **states;                   /* ls */
+    const char **states; /* ls */
     size_t n_states;
 };
 

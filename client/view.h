@@ -27,7 +27,8 @@ void view_job(struct cli *c, const json_t *job);
  * counted instead of shown. */
 void view_tree(struct cli *c, const json_t *tree, bool all);
 
-/* job.simulate's timeline: tasks as bars over `duration` seconds. */
+/* A timeline (timeline.h): tasks as bars over `duration` seconds; where commands are known, thick
+ * while one runs, else thin. */
 void view_gantt(struct cli *c, const json_t *timeline, double duration);
 
 /* The rows of pool.list. */

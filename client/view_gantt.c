@@ -6,10 +6,11 @@
 #include "client/text.h"
 #include "client/view.h"
 #include "proto/buf.h"
+#include "proto/mem.h"
 
-#define NAME_MAX_COLUMNS 40
-#define WIDTH            100 /* where there is no terminal */
-#define BAR_MIN          10
+#define WIDTH     100 /* where there is no terminal */
+#define BAR_MIN   10
+#define DEPTH_MAX 8 /* of the names' indent */
 
 struct chart {
     struct cli *c;
@@ -20,9 +21,12 @@ struct chart {
 static size_t put_name(const struct chart *t, struct buf *out, const json_t *task)
 {
     size_t before = out->len;
+    json_int_t depth = get_int(task, "depth");
+    for (json_int_t i = 0; i < depth && i < DEPTH_MAX; i++)
+        buf_addstr(out, "  ");
     buf_printf(out, ".%lld ", (long long)get_int(task, "task"));
-    size_t id = out->len - before;
-    return id + screen_put_safe(&t->c->out, out, get_text(task, "name"), NAME_MAX_COLUMNS);
+    size_t id = out->len - before, room = t->c->out.columns > 0 ? t->c->out.columns / 3 : 40;
+    return id + screen_put_safe(&t->c->out, out, get_text(task, "name"), room > 4 ? room : 4);
 }
 
 static void put_spaces(struct buf *out, size_t n)
@@ -37,29 +41,71 @@ static size_t column(const struct chart *t, double at)
     return x > 0 ? (x < (double)t->bar ? (size_t)x : t->bar) : 0;
 }
 
+/* What a cell of a bar shows, from the thinnest. */
+enum { CELL_NOTHING, CELL_MOMENT, CELL_WAITS, CELL_RUNS };
+
+struct cell {
+    unsigned char what;
+    enum style style;
+};
+
+static double end_of(const struct chart *t, const json_t *object)
+{
+    const json_t *end = json_object_get(object, "end");
+    return json_is_number(end) ? json_number_value(end) : t->duration;
+}
+
+static void fill(const struct chart *t, struct cell *cells, const json_t *object,
+                 unsigned char what)
+{
+    double from = get_real(object, "start"), to = end_of(t, object);
+    struct look look = screen_state(&t->c->out, get_text(object, "state"));
+    size_t first = column(t, from), last = column(t, to);
+
+    if (first >= t->bar)
+        first = t->bar - 1;
+    if (to <= from && what != CELL_RUNS)
+        what = CELL_MOMENT;
+    for (size_t i = first; i < last || i == first; i++)
+        cells[i] = (struct cell){what, look.style};
+}
+
+static void put_cells(const struct chart *t, struct buf *line, const struct cell *cells)
+{
+    static const char *const utf8[] = {" ", "▏", "─", "█"}, *const ascii[] = {" ", "|", "-", "#"};
+    const struct screen *s = &t->c->out;
+
+    for (size_t i = 0; i < t->bar;) {
+        struct buf part = {0};
+        size_t n = i;
+        for (; n < t->bar && cells[n].what == cells[i].what && cells[n].style == cells[i].style;
+             n++)
+            buf_addstr(&part, (s->utf8 ? utf8 : ascii)[cells[i].what]);
+        screen_put(s, line, cells[i].style, buf_cstr(&part));
+        buf_release(&part);
+        i = n;
+    }
+}
+
 static void print_task(const struct chart *t, const json_t *task)
 {
     const struct screen *s = &t->c->out;
     struct look look = screen_state(s, get_text(task, "state"));
-    const json_t *end = json_object_get(task, "end");
-    double from = get_real(task, "start"),
-           to = json_is_number(end) ? json_number_value(end) : t->duration;
-    size_t first = column(t, from), last = column(t, to);
-    struct buf line = {0}, bar = {0};
+    const json_t *runs = json_object_get(task, "runs"), *run;
+    cleanup_free struct cell *cells = xcalloc(t->bar, sizeof(*cells));
+    struct buf line = {0};
+    size_t i;
 
     screen_put(s, &line, look.style, look.symbol);
     buf_addch(&line, ' ');
     put_spaces(&line, t->names - put_name(t, &line, task) + 1);
-    if (first >= t->bar)
-        first = t->bar - 1;
-    put_spaces(&line, first);
-    for (size_t i = first; i < last || i == first; i++)
-        buf_addstr(&bar, to > from ? (s->utf8 ? "█" : "#") : s->utf8 ? "▏" : "|");
-    screen_put(s, &line, look.style, buf_cstr(&bar));
-    put_spaces(&line, t->bar - (last > first ? last : first + 1) + 1);
-    text_put_duration(&line, to - from);
+    fill(t, cells, task, runs != NULL ? CELL_WAITS : CELL_RUNS);
+    json_array_foreach (runs, i, run)
+        fill(t, cells, run, CELL_RUNS);
+    put_cells(t, &line, cells);
+    buf_addch(&line, ' ');
+    text_put_duration(&line, end_of(t, task) - get_real(task, "start"));
     fprintf(s->file, "%s\n", buf_cstr(&line));
-    buf_release(&bar);
     buf_release(&line);
 }
 

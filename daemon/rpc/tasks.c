@@ -46,6 +46,7 @@ void tasks_free(void *tasks)
     free(t->errors);
     free(t->views);
     free(t->all);
+    free(t->next_attempt);
     free(t);
 }
 
@@ -131,10 +132,16 @@ static struct task_node *find(const struct tasks *t, uint32_t id)
 
 void tasks_add_attempts(struct tasks *t, const struct rows *attempts)
 {
+    t->next_attempt = xcalloc(attempts->n + 1, sizeof *t->next_attempt);
     for (size_t i = 0; i < attempts->n; i++) {
         struct task_node *n = find(t, (uint32_t)cell_int(attempts, i, 1));
-        if (n)
-            n->attempt = i + 1;
+        if (!n)
+            continue;
+        if (n->attempt)
+            t->next_attempt[n->attempt - 1] = i + 1;
+        else
+            n->first_attempt = i + 1;
+        n->attempt = i + 1;
     }
 }
 
@@ -206,6 +213,13 @@ static void write_subtree(struct tasks *t, const struct task_node *n, const stru
     if (n->attempt) {
         jout_key(o, "attempt");
         attempt_write(attempts, n->attempt - 1, o);
+    }
+    if (n->first_attempt != n->attempt) {
+        jout_key(o, "earlier");
+        jout_begin_array(o);
+        for (size_t i = n->first_attempt; i != n->attempt; i = t->next_attempt[i - 1])
+            attempt_write(attempts, i - 1, o);
+        jout_end_array(o);
     }
     jout_key(o, "children");
     jout_begin_array(o);

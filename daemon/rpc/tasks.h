@@ -16,7 +16,8 @@ struct task_node {
     enum task_state state;
     int64_t created_us, finished_us;
     const char *error;     /* JSON or NULL */
-    size_t attempt;        /* 1 + its row of the attempts, 0: none */
+    size_t attempt;        /* 1 + the row of its newest attempt, 0: none */
+    size_t first_attempt;  /* likewise of its oldest; `next_attempt` leads from one to the next */
     size_t child, sibling; /* 1 + index of the first child and of the next sibling */
 };
 
@@ -27,6 +28,7 @@ struct tasks {
     char **errors;           /* JSON or NULL, of each view */
     size_t n_views, cap_views, cap_errors;
     struct task_node *all; /* ascending ids */
+    size_t *next_attempt;  /* 1 + the row of the same task's next attempt, of each row */
     size_t n;
     size_t more; /* tasks of the job that are not here */
 };
@@ -43,7 +45,7 @@ enum { TASKS_SETS = 4 };
 void tasks_query(const struct tasks *t, struct batch *q);
 /* sets: those results, which must live as long as the nodes are used. */
 void tasks_build(struct tasks *t, const struct rows *sets);
-/* Sets `attempt` of each task to its newest of the rows of ST_JOB_ATTEMPTS. */
+/* Finds the attempts of each task among the rows of ST_JOB_ATTEMPTS. */
 void tasks_add_attempts(struct tasks *t, const struct rows *attempts);
 
 /* The list of job.get; {state: count} over all tasks of the job; the tree of job.tree. */
