@@ -22,11 +22,23 @@ struct ring *ring_new(uint64_t last_seq)
     return r;
 }
 
+/* Of a text, what is sent of it. */
+static size_t text_bytes(const struct event *e)
+{
+    return !e->text ? 0 : e->len < MAX_TEXT_BYTES ? e->len : MAX_TEXT_BYTES;
+}
+
+static size_t entry_bytes(const struct ring_entry *e)
+{
+    return text_bytes(&e->event) + e->len;
+}
+
 static void drop_first(struct ring *r)
 {
     struct ring_entry *e = &r->all[r->first];
-    r->gone_seq = e->seq;
-    r->bytes -= e->len;
+    r->gone_seq = e->event.seq;
+    r->bytes -= entry_bytes(e);
+    free((char *)(uintptr_t)e->event.text);
     free(e->members);
     r->first = (r->first + 1) % RING_EVENTS;
     r->n--;
@@ -98,20 +110,38 @@ static void write_members(struct json_out *o, const struct event *e)
         write_text(o, e);
 }
 
-const struct ring_entry *ring_add(struct ring *r, const struct event *e)
+static void make_room(struct ring *r, size_t bytes)
 {
-    struct buf members = {0};
-    struct json_out o = {.out = &members};
-    write_members(&o, e);
-    while (r->n > 0 && (r->n == RING_EVENTS || r->bytes + members.len > RING_BYTES))
+    while (r->n > 1 && r->bytes + bytes > RING_BYTES)
+        drop_first(r);
+}
+
+struct ring_entry *ring_add(struct ring *r, const struct event *e)
+{
+    if (r->n == RING_EVENTS)
         drop_first(r);
     struct ring_entry *new = &r->all[(r->first + r->n++) % RING_EVENTS];
-    *new = (struct ring_entry){.seq = e->seq, .job = e->job, .uid = e->uid, .type = e->type};
-    new->len = members.len;
-    new->members = xrealloc(buf_steal(&members), new->len + 1);
-    r->bytes += new->len;
+    *new = (struct ring_entry){.event = *e};
+    if (e->text)
+        new->event.text = xmemdup(e->text, text_bytes(e));
+    make_room(r, entry_bytes(new));
+    r->bytes += entry_bytes(new);
     r->last_seq = e->seq;
     return new;
+}
+
+const char *ring_members(struct ring *r, struct ring_entry *e, size_t *len)
+{
+    if (!e->members) {
+        struct buf members = {0};
+        struct json_out o = {.out = &members};
+        write_members(&o, &e->event);
+        e->len = members.len;
+        e->members = buf_steal(&members);
+        r->bytes += e->len; /* no room is made: others are being looked at */
+    }
+    *len = e->len;
+    return e->members;
 }
 
 uint64_t ring_last_seq(const struct ring *r)
@@ -124,12 +154,12 @@ bool ring_has_after(const struct ring *r, uint64_t seq)
     return seq >= r->gone_seq && seq <= r->last_seq;
 }
 
-void ring_each_after(const struct ring *r, uint64_t seq,
-                     bool (*each)(void *arg, const struct ring_entry *e), void *arg)
+void ring_each_after(struct ring *r, uint64_t seq, bool (*each)(void *arg, struct ring_entry *e),
+                     void *arg)
 {
     for (size_t i = 0; i < r->n; i++) {
-        const struct ring_entry *e = &r->all[(r->first + i) % RING_EVENTS];
-        if (e->seq > seq && !each(arg, e))
+        struct ring_entry *e = &r->all[(r->first + i) % RING_EVENTS];
+        if (e->event.seq > seq && !each(arg, e))
             return;
     }
 }

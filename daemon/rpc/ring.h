@@ -1,6 +1,6 @@
 #ifndef COROD_RPC_RING_H
 #define COROD_RPC_RING_H
-/* The last events, ready to be sent, for who subscribes behind an earlier one. */
+/* The last events, for who subscribes behind an earlier one. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,10 +10,8 @@
 enum { RING_EVENTS = 10000, RING_BYTES = 16 * 1024 * 1024 };
 
 struct ring_entry {
-    uint64_t seq, job;
-    uint32_t uid;
-    enum event_type type;
-    char *members; /* of the notification's params, without braces */
+    struct event event; /* its text is the entry's own */
+    char *members;      /* see ring_members(); NULL: nobody has asked for them */
     size_t len;
 };
 
@@ -23,12 +21,15 @@ struct ring;
 struct ring *ring_new(uint64_t last_seq);
 void ring_free(struct ring *r);
 /* The entry is valid until the next call. */
-const struct ring_entry *ring_add(struct ring *r, const struct event *e);
+struct ring_entry *ring_add(struct ring *r, const struct event *e);
 uint64_t ring_last_seq(const struct ring *r);
+/* It as JSON, the members of the notification's params without braces; *len their length. Most
+ * events are never asked for: it is made then. */
+const char *ring_members(struct ring *r, struct ring_entry *e, size_t *len);
 /* Whether all events behind seq are still there. */
 bool ring_has_after(const struct ring *r, uint64_t seq);
 /* Calls each(arg, entry) for them, oldest first, until it returns false. */
-void ring_each_after(const struct ring *r, uint64_t seq,
-                     bool (*each)(void *arg, const struct ring_entry *e), void *arg);
+void ring_each_after(struct ring *r, uint64_t seq, bool (*each)(void *arg, struct ring_entry *e),
+                     void *arg);
 
 #endif

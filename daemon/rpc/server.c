@@ -94,8 +94,7 @@ void server_stop_listening(struct server *s)
 void server_on_event(void *server, const struct event *e)
 {
     struct server *s = server;
-    const struct ring_entry *entry = ring_add(s->ring, e);
-    subscriptions_on_event(s, entry);
+    subscriptions_on_event(s, ring_add(s->ring, e));
     waits_on_event(s, e);
     logs_on_event(s, e);
 }

@@ -108,22 +108,30 @@ static int by_number(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static bool wants(const struct subscription *s, const struct ring_entry *e)
+static bool wants(const struct subscription *s, const struct event *e)
 {
     return !s->follow && peer_may(&s->session->peer, e->uid) &&
            (!s->types || s->types & 1u << e->type) && (!s->of_owner || s->owner == e->uid) &&
            (!s->n_jobs || bsearch(&e->job, s->jobs, s->n_jobs, sizeof *s->jobs, by_number));
 }
 
-void subscriptions_on_event(struct server *server, const struct ring_entry *e)
+static bool pass(struct subscription *s, struct ring_entry *e)
+{
+    size_t len;
+    if (!wants(s, &e->event))
+        return true;
+    const char *members = ring_members(s->session->server->ring, e, &len);
+    return subscription_notify(s, members, len);
+}
+
+void subscriptions_on_event(struct server *server, struct ring_entry *e)
 {
     struct session *session;
     LIST_FOREACH (session, &server->sessions, link) {
         struct subscription *s = LIST_FIRST(&session->subscriptions), *next;
         for (; s; s = next) {
             next = LIST_NEXT(s, link);
-            if (wants(s, e))
-                subscription_notify(s, e->members, e->len);
+            pass(s, e);
         }
     }
 }
@@ -179,10 +187,9 @@ static bool read_filter(const struct peer *asks, const json_t *filter, struct su
     return true;
 }
 
-static bool replay(void *arg, const struct ring_entry *e)
+static bool replay(void *arg, struct ring_entry *e)
 {
-    struct subscription *s = arg;
-    return !wants(s, e) || subscription_notify(s, e->members, e->len);
+    return pass(arg, e);
 }
 
 void method_event_subscribe(struct request *r, const struct event_subscribe_params *p)

@@ -34,6 +34,6 @@ void subscription_lose(struct subscription *s, const char *why);
  * subscription was ended with a last notification and is gone. */
 bool subscription_notify(struct subscription *s, const char *members, size_t len);
 
-void subscriptions_on_event(struct server *server, const struct ring_entry *e);
+void subscriptions_on_event(struct server *server, struct ring_entry *e);
 
 #endif
