@@ -80,6 +80,16 @@ void *xgrow(void *p, size_t *cap, size_t need, size_t size)
     return p;
 }
 
+void *xspare(void *p, size_t *cap, size_t size)
+{
+    enum { SPARE_BYTES = 64 * 1024 };
+    if (*cap * size <= SPARE_BYTES)
+        return p;
+    free(p);
+    *cap = 0;
+    return NULL;
+}
+
 int close_fd(int fd)
 {
     if (fd >= 0) {

@@ -25,6 +25,10 @@ char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2), re
  * doubling). */
 void *xgrow(void *p, size_t *cap, size_t need, size_t size) __attribute__((returns_nonnull));
 
+/* For an array of which nothing is needed any more: returns it for the next time, or frees it when
+ * it is large (64 KiB): NULL, *cap 0. */
+void *xspare(void *p, size_t *cap, size_t size);
+
 /* close() that keeps errno and takes -1; always returns -1, for `fd = close_fd(fd)`. */
 int close_fd(int fd);
 

@@ -14,6 +14,7 @@ void effects_release(struct effects *f)
 void effects_clear(struct effects *f)
 {
     f->n = 0;
+    f->all = xspare(f->all, &f->cap, sizeof *f->all);
     buf_clear(&f->text);
 }
 

@@ -14,6 +14,9 @@ void batch_release(struct batch *b)
 
 void batch_clear(struct batch *b)
 {
+    enum { SPARE_BYTES = 1024 * 1024 };
+    if (b->bytes.cap > SPARE_BYTES)
+        buf_release(&b->bytes);
     buf_clear(&b->bytes);
     b->statements = 0;
 }

@@ -73,6 +73,8 @@ static void collect_job(struct job *job, const struct runtime_sink *sink, void *
         task_release(t);
     }
     job->n_changed = job->n_ended = 0;
+    job->changed = xspare(job->changed, &job->cap_changed, sizeof(struct task *));
+    job->ended = xspare(job->ended, &job->cap_ended, sizeof(struct task *));
     objects_collect(job, sink, arg);
 }
 

@@ -111,7 +111,8 @@ static struct handle ready_take(struct ready *r)
 {
     struct handle h = r->ring[r->head];
     r->head = (r->head + 1) & (r->cap - 1);
-    r->n--;
+    if (--r->n == 0)
+        r->ring = xspare(r->ring, &r->cap, sizeof *r->ring);
     return h;
 }
 
@@ -219,6 +220,7 @@ static void take_timers(struct job *job)
             task_touch(t->task);
     }
     job->n_due = 0;
+    job->due = xspare(job->due, &job->cap_due, sizeof *job->due);
 }
 
 /* False: nothing can run now. */
