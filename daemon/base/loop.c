@@ -30,6 +30,10 @@ struct loop {
     int clock_fd; /* tells when a test's clock was set */
     struct event clock_event;
 #endif
+    int wall_fd; /* tells when the wall clock was set; -1: nobody asked */
+    struct event wall_event;
+    void (*on_clock_set)(void *arg);
+    void *wall_arg;
     struct watched_signal *signals;
 };
 
@@ -265,6 +269,7 @@ struct loop *loop_new(struct err *err)
     struct loop *l = xcalloc(1, sizeof *l);
     l->base = base;
     l->timer_fd = fd;
+    l->wall_fd = -1;
     event_assign(&l->timer_event, base, fd, EV_READ | EV_PERSIST, on_timer_fd, l);
     add_event(&l->timer_event);
     follow_test_clock(l);
@@ -282,8 +287,11 @@ void loop_free(struct loop *l)
     }
     event_del(&l->timer_event);
     unfollow_test_clock(l);
+    if (l->wall_fd >= 0)
+        event_del(&l->wall_event);
     event_base_free(l->base);
     close_fd(l->timer_fd);
+    close_fd(l->wall_fd);
     free(l->heap);
     free(l);
 }
@@ -416,5 +424,36 @@ bool loop_on_signal(struct loop *l, int signo, void (*on_signal)(void *arg, int 
     }
     s->next = l->signals;
     l->signals = s;
+    return true;
+}
+
+/* A timer that is cancelled when the clock is set, timerfd_create(2); it is due never. */
+static bool watch_clock(int fd)
+{
+    struct itimerspec never = {.it_value = {.tv_sec = INT32_MAX}};
+    return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) == 0;
+}
+
+static void on_wall_fd(evutil_socket_t fd, short what, void *arg)
+{
+    struct loop *l = arg;
+    uint64_t count;
+    (void)what;
+    if (read(fd, &count, sizeof count) < 0 && errno != ECANCELED && errno != EAGAIN)
+        fatal("read of a timerfd: %s", strerror(errno));
+    watch_clock(fd);
+    l->on_clock_set(l->wall_arg);
+}
+
+bool loop_on_clock_set(struct loop *l, void (*on_set)(void *arg), void *arg, struct err *err)
+{
+    cleanup_close int fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (fd < 0 || !watch_clock(fd))
+        return err_errno(err, "cannot watch the wall clock");
+    l->on_clock_set = on_set;
+    l->wall_arg = arg;
+    event_assign(&l->wall_event, l->base, fd, EV_READ | EV_PERSIST, on_wall_fd, l);
+    add_event(&l->wall_event);
+    l->wall_fd = steal_fd(&fd);
     return true;
 }

@@ -51,4 +51,8 @@ void wakeup_free(struct wakeup *w);
 bool loop_on_signal(struct loop *l, int signo, void (*on_signal)(void *arg, int signo), void *arg,
                     struct err *err);
 
+/* Calls on_set in the loop when the wall clock was set (also when the machine was suspended). Once
+ * a loop; lives as long as it. */
+bool loop_on_clock_set(struct loop *l, void (*on_set)(void *arg), void *arg, struct err *err);
+
 #endif

@@ -39,7 +39,7 @@ bool engine_pause(struct engine *e, uint64_t id, bool freeze, struct err *err)
     struct live *job = engine_job(e, id);
     if (!job || job->ended)
         return has_ended(id, err);
-    if (job->state < JOB_STATE_QUEUED)
+    if (job->gate)
         return err_set(err, ERR_STATE, "job %llu has not started: hold it instead",
                        (unsigned long long)id);
     enum pause pause = freeze ? PAUSE_FROZEN : PAUSE_STARTS;
@@ -74,6 +74,10 @@ bool engine_resume(struct engine *e, uint64_t id, struct err *err)
 bool engine_cancel(struct engine *e, uint64_t id)
 {
     struct live *job = engine_job(e, id);
+    if (job && job->gate) {
+        gate_cancel(e, job);
+        return true;
+    }
     if (!runtime_cancel(e->runtime, id))
         return false;
     /* Its clean-up needs slots, and its commands must hear of SIGTERM. */

@@ -125,6 +125,23 @@ static void on_task_changed(void *arg, uint64_t id, uint32_t task, enum task_sta
         engine_emit(e, EVENT_TASK_STATE, job, task, (int)state, 0, NULL, 0);
 }
 
+void job_end(struct engine *e, struct live *job, enum job_state state, struct value *value,
+             struct value *error)
+{
+    gate_free(e, job);
+    job->finished_us = clock_real_us();
+    job->ended = true;
+    if (value)
+        value_write(&job->value, value, JSON_STYLE_COMPACT);
+    if (error)
+        value_write(&job->error, error, JSON_STYLE_COMPACT);
+    job->exit = exit_of_job(state, error);
+    if (job->pause)
+        pools_resume_job(e->pools, job->id);
+    job_set_state(e, job, state);
+    gates_on_end(e, job);
+}
+
 static void on_job_ended(void *arg, uint64_t id, enum job_end how, struct value *value,
                          struct value *error)
 {
@@ -138,18 +155,9 @@ static void on_job_ended(void *arg, uint64_t id, enum job_end how, struct value 
     struct live *job = engine_job(e, id);
     if (!job)
         return;
-    job->finished_us = clock_real_us();
     if (!job->started_us)
-        job->started_us = job->finished_us;
-    job->ended = true;
-    if (value)
-        value_write(&job->value, value, JSON_STYLE_COMPACT);
-    if (error)
-        value_write(&job->error, error, JSON_STYLE_COMPACT);
-    job->exit = exit_of_job(states[how], error);
-    if (job->pause)
-        pools_resume_job(e->pools, id);
-    job_set_state(e, job, states[how]);
+        job->started_us = clock_real_us();
+    job_end(e, job, states[how], value, error);
 }
 
 static const struct runtime_effects effects_of_runtime = {
@@ -253,7 +261,11 @@ static bool is_full(const struct engine *e)
 
 static void arm_timer(struct engine *e)
 {
-    int64_t next = is_full(e) ? INT64_MAX : runtime_next_us(e->runtime);
+    int64_t next = runtime_next_us(e->runtime), gate = gates_next_us(e);
+    if (gate < next)
+        next = gate;
+    if (is_full(e))
+        next = INT64_MAX;
     if (next == INT64_MAX)
         alarm_stop(e->timer);
     else
@@ -267,6 +279,7 @@ bool engine_turn(void *arg)
     bool more = false;
     runtime_limit_tasks(e->runtime, e->config->max_live_tasks);
     if (!is_full(e)) {
+        gates_serve(e);
         more = runtime_tick(e->runtime, engine_now_us(e), TURN_BUDGET);
         more |= spools_serve(e);
     }
@@ -277,6 +290,7 @@ bool engine_turn(void *arg)
     arm_timer(e);
     /* Effects may have asked for more: a client's next request, a start that was cancelled
      * meanwhile. */
+    more |= gates_may_start(e);
     return simulated ||
            (!is_full(e) && (more || (!e->is_committing && (e->effects.n || e->open.statements))));
 }
@@ -297,6 +311,8 @@ struct engine *engine_new(struct loop *l, const struct config *config,
 {
     struct engine *e = xcalloc(1, sizeof *e);
     TAILQ_INIT(&e->simulations);
+    TAILQ_INIT(&e->starts);
+    TAILQ_INIT(&e->settling);
     e->loop = l;
     e->config = config;
     e->on_event = on_event;
@@ -313,7 +329,7 @@ struct engine *engine_new(struct loop *l, const struct config *config,
     e->timer = alarm_new(l, on_deadline, e);
     e->worker = worker_new(l, err);
     cleanup_free char *path = xasprintf("%s/corod.db", config->state_dir);
-    if (e->worker)
+    if (e->worker && loop_on_clock_set(l, on_deadline, e, err))
         e->store =
             store_open(path, config->durability == DURABILITY_FULL, l, &events_of_store, e, err);
     if (!e->store || !engine_recover(e, err)) {
@@ -354,7 +370,12 @@ void engine_free(struct engine *e)
     alarm_free(e->timer);
     size_t at = 0;
     for (struct map_slot *s; (s = map_next(&e->jobs, &at));)
+        gate_free(e, s->value);
+    at = 0;
+    for (struct map_slot *s; (s = map_next(&e->jobs, &at));)
         live_free(s->value);
+    heap_release(&e->delays);
+    heap_release(&e->ats);
     map_release(&e->jobs);
     map_release(&e->keys);
     map_release(&e->programs);
@@ -382,7 +403,7 @@ bool engine_live_job(struct engine *e, uint64_t id, struct live_job *ret)
         .id = job->id,
         .uid = job->uid,
         .state = job->state,
-        .name = program_document(job->program->program)->name,
+        .name = job->name,
         .pool = job->pool,
         .created_us = job->created_us,
         .started_us = job->started_us,
@@ -394,35 +415,6 @@ bool engine_view(struct engine *e, uint64_t id, void (*each)(void *arg, const st
                  void *arg)
 {
     return runtime_view(e->runtime, id, each, arg);
-}
-
-struct pool_pass {
-    void (*each)(void *arg, const struct pool_view *p);
-    void *arg;
-};
-
-static void pass_pool(void *arg, const struct pool_stats *s)
-{
-    struct pool_pass *pass = arg;
-    struct pool_view v = {s->name, s->slots, s->taken, s->waiting, s->paused};
-    pass->each(pass->arg, &v);
-}
-
-void engine_each_pool(struct engine *e, void (*each)(void *arg, const struct pool_view *p),
-                      void *arg)
-{
-    struct pool_pass pass = {each, arg};
-    pools_each(e->pools, pass_pool, &pass);
-}
-
-bool engine_pool_set(struct engine *e, const char *name, uint32_t slots, struct err *err)
-{
-    if (!pools_set(e->pools, name, slots, err))
-        return false;
-    batch_add(&e->open, ST_POOL_PUT);
-    batch_str(&e->open, name);
-    batch_int(&e->open, slots);
-    return true;
 }
 
 void engine_flush_output(struct engine *e, uint64_t attempt)

@@ -58,6 +58,7 @@ void engine_after_commit(struct engine *e, void (*fn)(void *arg), void *arg);
 
 struct submission {
     uint32_t uid, gid;
+    bool admin;       /* may wait for jobs of others */
     const char *text; /* the job document: JSON */
     size_t len;
     const char *key;   /* or NULL; a document's own key counts when this is NULL */
@@ -124,6 +125,20 @@ bool engine_pause(struct engine *e, uint64_t id, bool freeze, struct err *err);
 /* Its commands and leaves go on. False with err (ERR_STATE): it is not paused. */
 bool engine_resume(struct engine *e, uint64_t id, struct err *err);
 
+/* Of a job that has not started. False with err (ERR_STATE). */
+bool engine_hold(struct engine *e, uint64_t id, struct err *err);
+/* Of a held one. False with err (ERR_STATE). */
+bool engine_release(struct engine *e, uint64_t id, struct err *err);
+struct job_setting {
+    const char *name, *pool; /* NULL: as it was; name "": none */
+    struct value *labels;    /* object of strings; NULL: as they were; borrowed */
+    bool has_priority, has_time;
+    int priority;
+    int64_t delay_us, at_us; /* has_time: from now; wall clock; 0: none. Both 0: at once */
+};
+/* Of a job that has not started. False with err (ERR_STATE; ERR_PARAMS: there is no such pool). */
+bool engine_set_job(struct engine *e, uint64_t id, const struct job_setting *s, struct err *err);
+
 struct pool_view {
     const char *name;
     uint32_t slots, taken;
@@ -132,6 +147,7 @@ struct pool_view {
 };
 void engine_each_pool(struct engine *e, void (*each)(void *arg, const struct pool_view *p),
                       void *arg);
+bool engine_has_pool(struct engine *e, const char *name);
 /* Creates or changes a pool (1 … 100,000 slots; name: letters, digits, - _ . up to 64). */
 bool engine_pool_set(struct engine *e, const char *name, uint32_t slots, struct err *err);
 /* A paused pool starts nothing. False with err: there is no such pool. */

@@ -20,7 +20,7 @@ static int exit_of_error(const struct value *error)
     }
     if (strcmp(name, "TimeoutError") == 0)
         return 124;
-    if (strcmp(name, "LostError") == 0)
+    if (strcmp(name, "LostError") == 0 || strcmp(name, "DependencyError") == 0)
         return 125;
     for (size_t i = 0; group && i < value_count(group); i++) {
         int one = exit_of_error(value_item(group, i));

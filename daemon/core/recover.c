@@ -144,8 +144,15 @@ static bool load_environment(struct engine *e, const struct rows *row, struct sh
     return true;
 }
 
+struct loaded_gate {
+    struct live *job;
+    struct gate_setting setting;
+};
+
 struct loading {
     struct engine *e;
+    struct loaded_gate *gates; /* of the jobs that have not started */
+    size_t n_gates, cap_gates;
     uint64_t *ids; /* of the jobs that have their structs */
     size_t n, cap;
     struct job_loader *loader;
@@ -174,6 +181,45 @@ static void give_up(struct engine *e, const struct live *job, const char *why)
     buf_release(&json);
 }
 
+static struct value *load_labels(const struct rows *row)
+{
+    const struct cell *text = cell_at(row, 0, 20);
+    return text->type == CELL_TEXT ? value_parse(text->s.p, text->s.len, VALUE_MAX_DEPTH, NULL)
+                                   : NULL;
+}
+
+/* Its gate is made when it is known which jobs could be taken up. */
+static void keep_gate(struct loading *l, struct live *job, const struct rows *row)
+{
+    const struct cell *after = cell_at(row, 0, 24);
+    struct gate_setting s = {.held = cell_int(row, 0, 21),
+                             .delay_until_us = cell_int(row, 0, 22),
+                             .at_us = cell_int(row, 0, 23)};
+    struct err why;
+    if (after->type == CELL_TEXT && !after_read(after->s.p, after->s.len, &s.after, &why)) {
+        give_up(l->e, job, why.text);
+        map_remove(&l->e->jobs, job->id);
+        live_free(job);
+        return;
+    }
+    l->gates = xgrow(l->gates, &l->cap_gates, l->n_gates + 1, sizeof *l->gates);
+    l->gates[l->n_gates++] = (struct loaded_gate){job, s};
+}
+
+static void make_gates(struct loading *l)
+{
+    for (size_t i = 0; i < l->n_gates; i++) {
+        struct live *job = l->gates[i].job;
+        enum job_state was = job->state;
+        gate_new(l->e, job, &l->gates[i].setting);
+        if (job->state != was)
+            job_set_state(l->e, job, job->state);
+        gate_check(l->e, job);
+        after_release(&l->gates[i].setting.after);
+    }
+    free(l->gates);
+}
+
 static bool on_live_job(void *arg, size_t set, const struct rows *row, struct err *err)
 {
     struct loading *l = arg;
@@ -197,7 +243,10 @@ static bool on_live_job(void *arg, size_t set, const struct rows *row, struct er
         .state = (enum job_state)cell_int(row, 0, 9),
         .program = program,
         .environment = environment,
+        .name = cell_dup(row, 3),
         .pool = cell_dup(row, 4),
+        .priority = (int)cell_int(row, 0, 5),
+        .labels = load_labels(row),
         .key = cell_dup(row, 6),
         .cwd = cell_dup(row, 7),
         .umask = (int)cell_int(row, 0, 8),
@@ -208,9 +257,13 @@ static bool on_live_job(void *arg, size_t set, const struct rows *row, struct er
         .pause = (enum pause)cell_int(row, 0, 19),
     };
     const struct cell *state = cell_at(row, 0, 12);
+    map_put(&e->jobs, id, job);
+    if (cell_at(row, 0, 21)->type != CELL_NULL) { /* it has not started */
+        keep_gate(l, job, row);
+        return true;
+    }
     if (state->type == CELL_BLOB)
         buf_add(&job->runtime, state->s.p, state->s.len);
-    map_put(&e->jobs, id, job);
     if (job->pause)
         pools_pause_job(e->pools, id);
     l->ids = xgrow(l->ids, &l->cap, l->n + 1, sizeof *l->ids);
@@ -303,6 +356,7 @@ static bool load_job(struct loading *l, struct live *job, struct err *err)
               scan(e, ST_JOB_OBJECTS, &id, on_object_row, l, &why) &&
               scan(e, ST_JOB_ITEMS, &id, on_item_row, l, &why);
     bool finished = runtime_load_finish(l->loader, ok ? &why : &late);
+    runtime_set_priority(e->runtime, job->id, job->priority);
     buf_clear(&job->runtime);
     if (ok && finished)
         return true;
@@ -323,7 +377,8 @@ static bool load_jobs(struct engine *e, struct err *err)
     bool ok = scan(e, ST_LIVE_JOBS, NULL, on_live_job, &l, err);
     for (size_t i = 0; ok && i < l.n; i++)
         ok = load_job(&l, engine_job(e, l.ids[i]), err);
-    if (ok && l.n)
+    make_gates(&l);
+    if (ok && e->jobs.n)
         log_info("took up %zu job%s", e->jobs.n, e->jobs.n == 1 ? "" : "s");
     free(l.ids);
     return ok;

@@ -28,7 +28,8 @@ void job_set_state(struct engine *e, struct live *job, enum job_state state)
 
 void job_refresh_state(struct engine *e, struct live *job)
 {
-    if (job->state == JOB_STATE_QUEUED && !job->ended && (job->launched || !job->waiting))
+    if (job->state == JOB_STATE_QUEUED && !job->ended && !job->gate &&
+        (job->launched || !job->waiting))
         job_set_state(e, job, JOB_STATE_RUNNING);
 }
 
@@ -41,18 +42,12 @@ void live_free(struct live *job)
     free(job->key);
     free(job->cwd);
     free(job->pool);
+    free(job->name);
+    value_unref(job->labels);
     buf_release(&job->runtime);
     buf_release(&job->value);
     buf_release(&job->error);
     free(job);
-}
-
-static void int_or_null(struct batch *b, int64_t v)
-{
-    if (v)
-        batch_int(b, v);
-    else
-        batch_null(b);
 }
 
 static void buf_or_null(struct batch *b, const struct buf *v)
@@ -63,7 +58,7 @@ static void buf_or_null(struct batch *b, const struct buf *v)
         batch_null(b);
 }
 
-static void json_or_null(struct batch *b, struct value *v)
+void batch_json_or_null(struct batch *b, struct value *v)
 {
     if (!v) {
         batch_null(b);
@@ -77,16 +72,15 @@ static void json_or_null(struct batch *b, struct value *v)
 
 static void add_job(struct batch *b, const struct live *job)
 {
-    const struct document *doc = program_document(job->program->program);
     batch_add(b, ST_JOB_ADD);
     batch_int(b, (int64_t)job->id);
     batch_blob(b, job->uuid, sizeof job->uuid);
     batch_int(b, job->uid);
     batch_int(b, job->gid);
-    batch_str(b, doc->name);
+    batch_str(b, job->name);
     batch_str(b, job->pool);
-    batch_int(b, doc->priority);
-    json_or_null(b, doc->labels);
+    batch_int(b, job->priority);
+    batch_json_or_null(b, job->labels);
     batch_str(b, job->key);
     batch_blob(b, job->program->sha, SHA_BYTES);
     if (job->environment)
@@ -97,9 +91,17 @@ static void add_job(struct batch *b, const struct live *job)
     batch_int(b, job->umask);
     batch_int(b, job->created_us);
     batch_int(b, (int)job->state);
-    int_or_null(b, job->started_us);
+    batch_int_or_null(b, job->started_us);
     buf_or_null(b, &job->runtime);
-    batch_str(b, doc->summary);
+    batch_str(b, program_document(job->program->program)->summary);
+    gate_write(job->gate, b);
+}
+
+static void change_gate(struct batch *b, const struct live *job)
+{
+    batch_add(b, ST_JOB_GATE);
+    batch_int(b, (int64_t)job->id);
+    gate_write(job->gate, b);
 }
 
 static void change_job(struct batch *b, const struct live *job)
@@ -107,7 +109,7 @@ static void change_job(struct batch *b, const struct live *job)
     batch_add(b, ST_JOB_CHANGE);
     batch_int(b, (int64_t)job->id);
     batch_int(b, (int)job->state);
-    int_or_null(b, job->started_us);
+    batch_int_or_null(b, job->started_us);
     buf_or_null(b, &job->runtime);
 }
 
@@ -116,7 +118,7 @@ static void end_job(struct batch *b, const struct live *job)
     batch_add(b, ST_JOB_END);
     batch_int(b, (int64_t)job->id);
     batch_int(b, (int)job->state);
-    int_or_null(b, job->started_us);
+    batch_int_or_null(b, job->started_us);
     batch_int(b, job->finished_us);
     batch_text(b, job->error.len ? job->error.data : NULL, job->error.len);
     batch_text(b, job->value.len ? job->value.data : NULL, job->value.len);
@@ -265,16 +267,18 @@ void rows_collect(struct engine *e)
     runtime_collect(e->runtime, &sink, e);
     while (e->dirty_jobs) {
         struct live *job = e->dirty_jobs;
+        e->dirty_jobs = job->next_dirty;
         job_refresh_state(e, job);
         if (job->oversize_bytes && job->oversize_bytes != SIZE_MAX)
             cancel_oversize(e, job);
-        e->dirty_jobs = job->next_dirty;
         job->on_dirty_list = job->dirty = false;
         if (job->fresh)
             add_job(&e->open, job);
         else if (!job->ended)
             change_job(&e->open, job);
-        job->fresh = false;
+        if (job->gate_changed && !job->fresh && !job->ended)
+            change_gate(&e->open, job);
+        job->fresh = job->gate_changed = false;
         buf_clear(&job->runtime);
         if (job->ended) {
             end_job(&e->open, job);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "daemon/base/heap.h"
 #include "daemon/base/map.h"
 #include "daemon/base/worker.h"
 #include "daemon/core/effects.h"
@@ -29,6 +30,28 @@ struct shared {
 /* Stored: the numbers stay. */
 enum pause { PAUSE_NONE, PAUSE_STARTS, PAUSE_FROZEN };
 
+/* A job waits for the end of another one. */
+struct dependency {
+    struct gate *gate; /* of the one that waits */
+    struct after after;
+    bool settled;
+    LIST_ENTRY(dependency) link; /* of those that wait for the same */
+};
+
+/* Of a job that has not started yet: gate.c. */
+struct gate {
+    struct live *job;
+    bool held, queued;
+    struct heap_entry delay, at; /* runtime's time; wall clock */
+    struct dependency *after;
+    size_t n, n_pending;
+    /* What it waited for cannot be any more: gate_check() ends it. */
+    bool is_impossible;
+    struct after impossible;
+    enum job_state how;
+    TAILQ_ENTRY(gate) link; /* of engine.starts */
+};
+
 /* A job that has not ended, or whose end is not on disk yet. */
 struct live {
     uint64_t id;
@@ -37,6 +60,9 @@ struct live {
     enum job_state state;
     struct shared *program, *environment; /* environment may be NULL */
     char *key, *cwd, *pool;               /* NULL: none; cwd is the effective one */
+    char *name;                           /* this and the next two: at first the document's */
+    struct value *labels;                 /* NULL: none */
+    int priority;
     int umask;
     int64_t created_us, started_us, finished_us; /* wall clock; 0: not yet */
     uint64_t output_seq;
@@ -45,8 +71,11 @@ struct live {
     unsigned waiting, running; /* leaves that wait for slots, that were launched */
     bool launched;             /* ever */
     enum pause pause;
+    struct gate *gate; /* NULL: it has started */
+    LIST_HEAD(, dependency) dependents;
+    TAILQ_ENTRY(live) settling_link;
     /* What the next batch must write. */
-    bool fresh, dirty, ended, on_dirty_list;
+    bool fresh, dirty, ended, on_dirty_list, gate_changed;
     struct live *next_dirty;
     struct buf runtime; /* the runtime's part; len 0: unchanged */
     struct buf value, error;
@@ -100,6 +129,12 @@ struct engine {
     struct failed_leaf *failed;
     size_t n_failed, cap_failed;
 
+    /* gate.c */
+    struct heap delays, ats;
+    TAILQ_HEAD(, gate) starts;   /* open gates, in the order of opening */
+    TAILQ_HEAD(, live) settling; /* ended; those that wait for them are not told yet */
+    bool is_settling;
+
     TAILQ_HEAD(, simulating) simulations;
     size_t n_simulations;
 
@@ -135,12 +170,41 @@ void engine_emit(struct engine *e, enum event_type type, const struct live *job,
 /* A line of diagnostics of a job. */
 void engine_diagnose(struct engine *e, struct live *job, const char *text);
 
+/* The job is over: its row, its event, those that wait for it. value, error: NULL or borrowed. */
+void job_end(struct engine *e, struct live *job, enum job_state state, struct value *value,
+             struct value *error);
+
+/* gate.c: what keeps a job from starting */
+struct gate_setting {
+    bool held;
+    int64_t delay_until_us, at_us; /* runtime's time; wall clock; 0: none */
+    struct after_list after;       /* borrowed */
+    const enum job_state *ended;   /* how those of them ended that are not live; NULL: as lost */
+};
+/* Closes the way of a job that has not started, or queues it; sets its state, without an event. */
+void gate_new(struct engine *e, struct live *job, const struct gate_setting *s);
+/* Ends it when that is decided already. */
+void gate_check(struct engine *e, struct live *job);
+void gate_free(struct engine *e, struct live *job);
+void gate_cancel(struct engine *e, struct live *job);
+/* Tells those that wait for the job. */
+void gates_on_end(struct engine *e, struct live *ended);
+/* Opens gates whose time has come, starts what may start. */
+void gates_serve(struct engine *e);
+/* There is something to start. */
+bool gates_may_start(const struct engine *e);
+/* When the next one is due, in the runtime's time; INT64_MAX: none is. */
+int64_t gates_next_us(const struct engine *e);
+/* The four columns; NULL: it has started. */
+void gate_write(const struct gate *g, struct batch *b);
+
 /* rows.c: jobs as rows */
 void job_mark_dirty(struct engine *e, struct live *job);
 /* Sets the state, with its event. */
 void job_set_state(struct engine *e, struct live *job, enum job_state state);
 /* Queued while it only waits for its first slot, else running. */
 void job_refresh_state(struct engine *e, struct live *job);
+void batch_json_or_null(struct batch *b, struct value *v);
 /* Adds what changed to e->open. */
 void rows_collect(struct engine *e);
 /* Of a job that is over: its queues, locks and their like. */

@@ -28,6 +28,8 @@ struct submit {
     struct mistakes errors, warnings;
     struct shared *shared;
     struct submitted result;
+    bool admin;
+    enum job_state *ended; /* how those that it waits for have ended; JOB_STATE_COUNT: not known */
     uint64_t key_hash;
     struct submit *next_in_line; /* waits for the same key */
     void (*on_submitted)(void *arg, const struct submitted *r, const struct mistakes *errors,
@@ -42,6 +44,7 @@ static void submit_free(struct submit *s)
     free(s->text);
     free(s->key);
     free(s->cwd);
+    free(s->ended);
     value_unref(s->env);
     program_unref(s->program);
     shared_unref(s->shared);
@@ -92,6 +95,22 @@ static void store_program(struct engine *e, struct submit *s)
     s->shared->stored = true;
 }
 
+/* False: nothing keeps it from starting. */
+static bool close_gate(struct submit *s, struct live *job)
+{
+    const struct document *doc = program_document(s->shared->program);
+    struct engine *e = s->engine;
+    struct gate_setting g = {.held = doc->hold, .after = doc->after, .ended = s->ended};
+    if (doc->delay > 0)
+        g.delay_until_us = engine_now_us(e) + (int64_t)(doc->delay * 1e6);
+    if (doc->at_us > job->created_us)
+        g.at_us = doc->at_us;
+    if (!g.held && !g.delay_until_us && !g.at_us && !g.after.n)
+        return false;
+    gate_new(e, job, &g);
+    return true;
+}
+
 static void accept(struct submit *s)
 {
     struct engine *e = s->engine;
@@ -104,6 +123,9 @@ static void accept(struct submit *s)
     uuid7(job->uuid, job->created_us);
     job->key = s->key ? xstrdup(s->key) : NULL;
     job->pool = doc->pool ? xstrdup(doc->pool) : NULL;
+    job->name = doc->name ? xstrdup(doc->name) : NULL;
+    job->labels = doc->labels ? value_ref(doc->labels) : NULL;
+    job->priority = doc->priority;
     job->cwd = path_in(s->cwd, doc->cwd);
     job->umask = doc->umask >= 0 ? doc->umask : s->umask;
     job->environment = environment_get(e, s->env);
@@ -112,16 +134,103 @@ static void accept(struct submit *s)
     job->program->refs++;
     job->fresh = true;
     job->state = JOB_STATE_QUEUED;
+    bool waits = close_gate(s, job);
     map_put(&e->jobs, job->id, job);
     job_mark_dirty(e, job);
     engine_emit(e, EVENT_JOB_CREATED, job, 0, (int)job->state, 0, doc->name,
                 doc->name ? strlen(doc->name) : 0);
-    runtime_start(e->runtime, job->id, job->program->program, engine_now_us(e));
+    if (waits)
+        gate_check(e, job);
+    else
+        runtime_start(e->runtime, job->id, job->program->program, engine_now_us(e));
 
     s->result =
         (struct submitted){.id = job->id, .state = job->state, .warnings = &s->shared->warnings};
     memcpy(s->result.uuid, job->uuid, sizeof job->uuid);
     engine_after_commit(e, on_accepted, s);
+}
+
+/* The jobs it waits for. Those that are not live any more the store knows, once what has happened
+ * so far is on disk; meanwhile others may end. */
+
+static void look_at_others(struct submit *s);
+
+static void refuse_other(struct submit *s, uint64_t id)
+{
+    struct err err;
+    err_set(&err, ERR_NOT_FOUND, "/after: there is no job %llu", (unsigned long long)id);
+    next_in_line(s);
+    fail(s, &err);
+}
+
+static bool may_see(const struct submit *s, uint32_t uid)
+{
+    return s->admin || s->uid == uid;
+}
+
+static void on_other_rows(void *arg, const struct rows *sets, size_t n, const struct err *read_err)
+{
+    struct submit *s = arg;
+    const struct after_list *after = &program_document(s->shared->program)->after;
+    if (read_err) {
+        struct err err;
+        err_set(&err, ERR_STORAGE, "cannot look up the jobs it waits for: %s", read_err->text);
+        next_in_line(s);
+        fail(s, &err);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (s->ended[i] != JOB_STATE_COUNT || engine_job(s->engine, after->all[i].job))
+            continue;
+        if (!sets[i].n || !may_see(s, (uint32_t)cell_int(&sets[i], 0, 0))) {
+            refuse_other(s, after->all[i].job);
+            return;
+        }
+        s->ended[i] = (enum job_state)cell_int(&sets[i], 0, 1);
+    }
+    look_at_others(s);
+}
+
+static void read_others(void *arg)
+{
+    struct submit *s = arg;
+    const struct after_list *after = &program_document(s->shared->program)->after;
+    struct batch q = {0};
+    struct err err;
+    for (size_t i = 0; i < after->n; i++) {
+        batch_add(&q, ST_JOB_HOW_ENDED);
+        batch_int(&q, (int64_t)after->all[i].job);
+    }
+    bool ok = store_read(s->engine->store, &q, on_other_rows, s, &err);
+    batch_release(&q);
+    if (ok)
+        return;
+    err.code = ERR_OVERLOADED;
+    next_in_line(s);
+    fail(s, &err);
+}
+
+static void look_at_others(struct submit *s)
+{
+    const struct after_list *after = &program_document(s->shared->program)->after;
+    bool all_known = true;
+    if (!s->ended && after->n) {
+        s->ended = xcalloc(after->n, sizeof *s->ended);
+        for (size_t i = 0; i < after->n; i++)
+            s->ended[i] = JOB_STATE_COUNT;
+    }
+    for (size_t i = 0; i < after->n; i++) {
+        const struct live *other = engine_job(s->engine, after->all[i].job);
+        if (other && !may_see(s, other->uid)) {
+            refuse_other(s, other->id);
+            return;
+        }
+        all_known &= other || s->ended[i] != JOB_STATE_COUNT;
+    }
+    if (all_known)
+        accept(s);
+    else
+        engine_after_commit(s->engine, read_others, s);
 }
 
 /* Keys. */
@@ -178,7 +287,7 @@ static void on_key_rows(void *arg, const struct rows *sets, size_t n, const stru
         return;
     }
     if (!sets->n) {
-        accept(s);
+        look_at_others(s);
         return;
     }
     const struct cell *sha = cell_at(sets, 0, 2), *uuid = cell_at(sets, 0, 3);
@@ -218,24 +327,6 @@ static void submit_keyed(struct submit *s)
 
 /* Checking. */
 
-struct pool_search {
-    const char *name;
-    bool found;
-};
-
-static void match_pool(void *arg, const struct pool_stats *p)
-{
-    struct pool_search *search = arg;
-    search->found |= strcmp(p->name, search->name) == 0;
-}
-
-static bool pool_exists(struct engine *e, const char *name)
-{
-    struct pool_search search = {name, false};
-    pools_each(e->pools, match_pool, &search);
-    return search.found;
-}
-
 static bool may_accept(struct submit *s, struct err *err)
 {
     struct engine *e = s->engine;
@@ -248,7 +339,7 @@ static bool may_accept(struct submit *s, struct err *err)
     if (e->storage_trouble.code)
         return err_set(err, ERR_STORAGE, "no new jobs while the disk refuses: %.200s",
                        e->storage_trouble.text);
-    if (doc->pool && !pool_exists(e, doc->pool))
+    if (doc->pool && !engine_has_pool(e, doc->pool))
         return err_set(err, ERR_PARAMS,
                        "/pool: there is no pool \"%.64s\" (coro pool set NAME SLOTS creates one)",
                        doc->pool);
@@ -292,7 +383,7 @@ static void on_parsed(void *arg)
     else if (s->key)
         submit_keyed(s);
     else
-        accept(s);
+        look_at_others(s);
 }
 
 static void parse(void *arg)
@@ -324,6 +415,7 @@ void engine_submit(struct engine *e, const struct submission *in,
         .len = in->len,
         .uid = in->uid,
         .gid = in->gid,
+        .admin = in->admin,
         .key = in->key ? xstrdup(in->key) : NULL,
         .cwd = in->cwd ? xstrdup(in->cwd) : NULL,
         .env = in->env ? value_ref(in->env) : NULL,

@@ -5,6 +5,7 @@
 #include "daemon/lang/json.h"
 #include "daemon/lang/number.h"
 #include "daemon/lang/parser.h"
+#include "proto/json_out.h"
 #include "proto/mem.h"
 
 enum { PRIORITY_MAX = 1000, UMASK_MAX = 0777 };
@@ -163,12 +164,28 @@ static void parse_define(struct parser *p, const json_t *json, void *out)
     functions_parse(p, json);
 }
 
-static void parse_unsupported(struct parser *p, const json_t *json, void *out)
+static void parse_hold(struct parser *p, const json_t *json, void *out)
 {
-    (void)json;
-    (void)out;
-    const char *key = strrchr(buf_cstr(&p->pointer), '/') + 1;
-    parser_complain(p, NULL, "\"%s\" is not supported by this version", key);
+    if (json_is_boolean(json))
+        *(bool *)out = json_is_true(json);
+    else
+        parser_wrong(p, "true or false", json);
+}
+
+static void parse_delay(struct parser *p, const json_t *json, void *out)
+{
+    double s = json_number_value(json);
+    if (json_is_number(json) && s >= 0 && s <= DELAY_MAX_S)
+        *(double *)out = s;
+    else
+        parser_complain(p, NULL, "a delay is a number of seconds from 0 to %d", DELAY_MAX_S);
+}
+
+static void parse_at(struct parser *p, const json_t *json, void *out)
+{
+    const char *text = json_string_value(json);
+    if (!text || !rfc3339_parse(text, out))
+        parser_complain(p, NULL, "a time is written as RFC 3339 has it: \"2026-12-24T22:30:00Z\"");
 }
 
 static const struct field_type input_type = {parse_input, release_value, "an object"};
@@ -179,7 +196,9 @@ static const struct field_type labels_type = {parse_labels, release_value, "an o
 static const struct field_type umask_type = {parse_umask, release_nothing, "octal digits"};
 static const struct field_type priority_type = {parse_priority, release_nothing, "a whole number"};
 static const struct field_type timeout_type = {parse_timeout, release_nothing, "seconds"};
-static const struct field_type unsupported_type = {parse_unsupported, release_nothing, ""};
+static const struct field_type hold_type = {parse_hold, release_nothing, "true or false"};
+static const struct field_type delay_type = {parse_delay, release_nothing, "seconds"};
+static const struct field_type at_type = {parse_at, release_nothing, "a time"};
 
 /* Read in this order: what the bodies may name (input, environment, functions) comes first. */
 static const struct field document_fields[] = {
@@ -195,10 +214,10 @@ static const struct field document_fields[] = {
     {"timeout", &timeout_type, offsetof(struct document, timeout), false, NULL},
     {"labels", &labels_type, offsetof(struct document, labels), false, NULL},
     {"key", &field_text, offsetof(struct document, key), false, NULL},
-    {"hold", &unsupported_type, 0, false, NULL},
-    {"delay", &unsupported_type, 0, false, NULL},
-    {"at", &unsupported_type, 0, false, NULL},
-    {"after", &unsupported_type, 0, false, NULL},
+    {"hold", &hold_type, offsetof(struct document, hold), false, NULL},
+    {"delay", &delay_type, offsetof(struct document, delay), false, NULL},
+    {"at", &at_type, offsetof(struct document, at_us), false, NULL},
+    {"after", &after_type, offsetof(struct document, after), false, NULL},
     {NULL},
 };
 
@@ -254,6 +273,7 @@ void document_parse(struct parser *p, const json_t *json)
     struct document *d = &p->program->document;
     d->umask = -1;
     d->timeout = -1;
+    d->delay = -1;
     if (is_document(p, json))
         parser_fields(p, "a job", document_fields, json, d);
     else

@@ -75,6 +75,9 @@ struct parser {
     struct pendings scripts, unbound;
 };
 
+/* after.c: of a struct after_list */
+extern const struct field_type after_type;
+
 /* ordinals.c */
 void parser_number(struct parser *p, const json_t *root);
 uint32_t parser_ordinal(const struct parser *p, const json_t *json);

@@ -209,6 +209,25 @@ struct mistakes {
 };
 void mistakes_release(struct mistakes *m);
 
+/* What a job waits for of another one: it succeeded; it ended; it did not succeed. */
+enum after_kind { AFTER_OK, AFTER_ANY, AFTER_FAIL };
+enum { AFTER_MAX = 1000, DELAY_MAX_S = 1000000000 };
+struct after {
+    uint64_t job;
+    enum after_kind kind;
+};
+/* `struct after_list l = {0};` is empty. */
+struct after_list {
+    struct after *all;
+    size_t n, cap;
+};
+void after_release(struct after_list *l);
+const char *after_kind_name(enum after_kind kind);
+bool after_is_met(enum after_kind kind, bool succeeded);
+/* As JSON text, {"ok":[3,5],"any":[7]}, and back. */
+void after_write(const struct after_list *l, struct buf *out);
+bool after_read(const char *text, size_t len, struct after_list *ret, struct err *err);
+
 /* Keys of the document besides define and main; NULL or unset (-1, 0) when absent. */
 struct document {
     char *name, *cwd, *pool, *key;
@@ -219,6 +238,11 @@ struct document {
     int umask;            /* -1: absent */
     int priority;         /* default 0, -1000 … 1000 */
     double timeout;       /* seconds; < 0: none */
+    /* When it starts. */
+    bool hold;
+    double delay;            /* seconds; < 0: none */
+    int64_t at_us;           /* wall clock; 0: none */
+    struct after_list after; /* no pair twice */
 };
 
 /*

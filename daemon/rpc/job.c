@@ -96,6 +96,7 @@ void method_job_submit(struct request *r, const struct job_submit_params *p)
     struct submission s = {
         .uid = r->peer.uid,
         .gid = r->peer.gid,
+        .admin = r->peer.admin,
         .text = r->document.p,
         .len = r->document.len,
         .key = p->key,

@@ -22,6 +22,24 @@ static void write_end(const struct rows *r, size_t row, enum job_state state,
         jout_null(o);
 }
 
+/* What keeps it from starting. */
+static void write_gate(const struct rows *r, size_t row, struct json_out *o)
+{
+    const char *after = cell_str(r, row, JOB_AFTER);
+    if (cell_int(r, row, JOB_HELD)) {
+        jout_key(o, "held");
+        jout_bool(o, true);
+    }
+    if (cell_int(r, row, JOB_AT)) {
+        jout_key(o, "at");
+        jout_time(o, cell_int(r, row, JOB_AT));
+    }
+    if (after) {
+        jout_key(o, "after");
+        jout_raw(o, after, strlen(after));
+    }
+}
+
 bool job_row_is_live(const struct rows *r, size_t row)
 {
     return job_state_is_live((enum job_state)cell_int(r, row, JOB_STATE));
@@ -62,6 +80,8 @@ void job_write(const struct rows *r, size_t row, const char *whole_error, struct
     jout_uint(o, uid);
     jout_key(o, "state");
     jout_text(o, job_state_name(state));
+    if (job_state_is_live(state))
+        write_gate(r, row, o);
     jout_key(o, "priority");
     jout_int(o, cell_int(r, row, JOB_PRIORITY));
     jout_key(o, "pool");

@@ -24,7 +24,10 @@ enum job_column {
     JOB_FINISHED,
     JOB_EXIT,
     JOB_ERROR,
-    JOB_SUMMARY
+    JOB_SUMMARY,
+    JOB_HELD,
+    JOB_AT,
+    JOB_AFTER
 };
 
 /* The members of a job that every reply shows, without braces; with the error as this JSON text, or

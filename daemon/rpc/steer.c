@@ -1,14 +1,15 @@
-/* job.cancel, job.pause, job.resume: all jobs are looked at before anything is done to one. */
+/* job.cancel, job.pause, job.resume, job.hold, job.release. */
+#include "daemon/rpc/steer.h"
+
 #include "daemon/rpc/job_json.h"
 #include "daemon/rpc/methods.h"
 #include "proto/errors.h"
 #include "proto/mem.h"
 
-/* Does it to one job. False with err: it was not possible for that one. */
-typedef bool steer_fn(struct engine *e, uint64_t id, struct err *err);
-
 struct steer {
     steer_fn *act;
+    void *arg;
+    void (*arg_free)(void *arg);
     uint64_t *ids;
     size_t n;
 };
@@ -16,6 +17,8 @@ struct steer {
 static void steer_free(void *state)
 {
     struct steer *s = state;
+    if (s->arg_free)
+        s->arg_free(s->arg);
     free(s->ids);
     free(s);
 }
@@ -62,7 +65,7 @@ static void on_rows(struct request *r, const struct rows *sets, size_t n)
         }
     }
     for (size_t i = 0; i < n; i++) {
-        if (s->act(r->server->engine, s->ids[i], &why))
+        if (s->act(r->server->engine, s->ids[i], s->arg, &why))
             done++;
         else if (!err.code)
             err = why;
@@ -73,18 +76,23 @@ static void on_rows(struct request *r, const struct rows *sets, size_t n)
         request_after_commit(r, read_steered);
 }
 
-static void steer(struct request *r, const json_t *id, const json_t *ids, steer_fn *act)
+void steer_with(struct request *r, const json_t *id, const json_t *ids, steer_fn *act, void *arg,
+                void (*arg_free)(void *arg))
 {
     struct json_mistakes m = {0};
     if (!ids)
         ids = id;
     if (!ids) {
+        if (arg_free)
+            arg_free(arg);
         json_mistakes_add(&m, "/ids", NULL, "is missing");
         request_mistakes(r, &m);
         return;
     }
     struct steer *s = xcalloc(1, sizeof *s);
     s->act = act;
+    s->arg = arg;
+    s->arg_free = arg_free;
     s->n = json_field_id_count(ids);
     s->ids = xcalloc(s->n, sizeof *s->ids);
     for (size_t i = 0; i < s->n; i++)
@@ -94,8 +102,14 @@ static void steer(struct request *r, const json_t *id, const json_t *ids, steer_
     read_jobs(r, on_rows);
 }
 
-static bool cancel(struct engine *e, uint64_t id, struct err *err)
+static void steer(struct request *r, const json_t *id, const json_t *ids, steer_fn *act)
 {
+    steer_with(r, id, ids, act, NULL, NULL);
+}
+
+static bool cancel(struct engine *e, uint64_t id, void *arg, struct err *err)
+{
+    (void)arg;
     return engine_cancel(e, id) ||
            err_set(err, ERR_STATE, "job %llu has ended", (unsigned long long)id);
 }
@@ -105,13 +119,15 @@ void method_job_cancel(struct request *r, const struct job_cancel_params *p)
     steer(r, p->id, p->ids, cancel);
 }
 
-static bool pause_starts(struct engine *e, uint64_t id, struct err *err)
+static bool pause_starts(struct engine *e, uint64_t id, void *arg, struct err *err)
 {
+    (void)arg;
     return engine_pause(e, id, false, err);
 }
 
-static bool freeze(struct engine *e, uint64_t id, struct err *err)
+static bool freeze(struct engine *e, uint64_t id, void *arg, struct err *err)
 {
+    (void)arg;
     return engine_pause(e, id, true, err);
 }
 
@@ -120,7 +136,35 @@ void method_job_pause(struct request *r, const struct job_pause_params *p)
     steer(r, p->id, p->ids, p->freeze ? freeze : pause_starts);
 }
 
+static bool resume(struct engine *e, uint64_t id, void *arg, struct err *err)
+{
+    (void)arg;
+    return engine_resume(e, id, err);
+}
+
 void method_job_resume(struct request *r, const struct job_resume_params *p)
 {
-    steer(r, p->id, p->ids, engine_resume);
+    steer(r, p->id, p->ids, resume);
+}
+
+static bool hold(struct engine *e, uint64_t id, void *arg, struct err *err)
+{
+    (void)arg;
+    return engine_hold(e, id, err);
+}
+
+void method_job_hold(struct request *r, const struct job_hold_params *p)
+{
+    steer(r, p->id, p->ids, hold);
+}
+
+static bool release(struct engine *e, uint64_t id, void *arg, struct err *err)
+{
+    (void)arg;
+    return engine_release(e, id, err);
+}
+
+void method_job_release(struct request *r, const struct job_release_params *p)
+{
+    steer(r, p->id, p->ids, release);
 }

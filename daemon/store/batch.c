@@ -34,6 +34,14 @@ void batch_int(struct batch *b, int64_t v)
     put_svarint(&b->bytes, v);
 }
 
+void batch_int_or_null(struct batch *b, int64_t v)
+{
+    if (v)
+        batch_int(b, v);
+    else
+        batch_null(b);
+}
+
 void batch_real(struct batch *b, double v)
 {
     put_u8(&b->bytes, TAG_REAL);

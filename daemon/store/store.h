@@ -32,6 +32,7 @@ void batch_clear(struct batch *b);
 /* Adds a statement; its parameters follow in order, ?1 first; missing ones are NULL. */
 void batch_add(struct batch *b, enum statement s);
 void batch_int(struct batch *b, int64_t v);
+void batch_int_or_null(struct batch *b, int64_t v); /* 0: NULL */
 void batch_real(struct batch *b, double v);
 void batch_text(struct batch *b, const char *s, size_t len); /* s NULL: NULL */
 void batch_str(struct batch *b, const char *s);              /* NUL-terminated; NULL: NULL */

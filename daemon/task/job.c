@@ -11,6 +11,7 @@ struct job *job_new(struct runtime *rt, uint64_t id, struct program *program)
     job->rt = rt;
     job->id = id;
     job->program = program_ref(program);
+    job->priority = program_document(program)->priority;
     job->next_task = 1;
     job->ready.next_seq = 1;
     job->fresh = true;

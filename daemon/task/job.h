@@ -49,6 +49,7 @@ struct job {
     struct runtime *rt;
     uint64_t id;
     struct program *program;
+    int priority;          /* of its commands unless they say */
     struct job *next_work; /* in the runtime's queue */
     bool queued, dirty, stop, fresh;
     uint8_t phase, stuck; /* stuck: how often nothing could run */

@@ -204,8 +204,7 @@ static bool eval_numbers(const struct task *t, const struct leaf_node *n, struct
                          struct value **error)
 {
     double priority, slots;
-    if (!eval_number(t, n->priority, "priority", program_document(t->job->program)->priority,
-                     &priority, error) ||
+    if (!eval_number(t, n->priority, "priority", t->job->priority, &priority, error) ||
         !eval_number(t, n->slots, "slots", 1, &slots, error))
         return false;
     if (!(fabs(priority) <= 1000) || !(slots >= 1 && slots <= 100000)) {

@@ -44,6 +44,13 @@ void runtime_start(struct runtime *rt, uint64_t id, struct program *program, int
         timer_start(job, NULL, TIMER_JOB, timer_deadline(now_us, timeout), &job->deadline);
 }
 
+void runtime_set_priority(struct runtime *rt, uint64_t id, int priority)
+{
+    struct job *job = map_get(&rt->jobs, id);
+    if (job)
+        job->priority = priority;
+}
+
 bool runtime_tick(struct runtime *rt, int64_t now_us, unsigned budget)
 {
     timer_take_due(&rt->timers, now_us);

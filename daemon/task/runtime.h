@@ -108,6 +108,9 @@ void runtime_free(struct runtime *rt);
  * runtime_tick(). */
 void runtime_start(struct runtime *rt, uint64_t job, struct program *program, int64_t now_us);
 
+/* Of the job's commands from now on that say none themselves; at first it is the document's. */
+void runtime_set_priority(struct runtime *rt, uint64_t job, int priority);
+
 /*
  * Runs ready steps: completions, then due timers, then what is ready now; until nothing is ready at
  * this time or about `budget` steps were made (a job's tick may be left half-done). True when work

@@ -234,7 +234,7 @@ static const struct expectation wrong[] = {
     {"{\"put\": 1}", ": \"put\" needs the key \"into\""},
     {"{\"mian\": []}", "/mian: unknown key \"mian\" of a job (did you mean \"main\"?)\n"
                        ": a job needs the key \"main\""},
-    {"{\"name\": 3, \"main\": [], \"hold\": true, \"umask\": \"999\", \"priority\": 1.5,"
+    {"{\"name\": 3, \"main\": [], \"hold\": 1, \"umask\": \"999\", \"priority\": 1.5,"
      " \"env\": {\"A=\": []}, \"labels\": {\"x\": 1}, \"timeout\": -1, \"input\": [],"
      " \"define\": 1}",
      "/name: a string is needed here, not a number\n"
@@ -247,7 +247,16 @@ static const struct expectation wrong[] = {
      "/priority: a priority is a whole number from -1000 to 1000\n"
      "/timeout: a timeout is a number of seconds from 0, or null\n"
      "/labels/x: a string is needed here, not a number\n"
-     "/hold: \"hold\" is not supported by this version"},
+     "/hold: true or false is needed here, not a number"},
+    {"{\"main\": [], \"delay\": -1, \"at\": \"tomorrow\", \"after\": [3, \"4\", 0, true]}",
+     "/delay: a delay is a number of seconds from 0 to 1000000000\n"
+     "/at: a time is written as RFC 3339 has it: \"2026-12-24T22:30:00Z\"\n"
+     "/after/2: a job's id is a whole number from 1"},
+    {"{\"main\": [], \"delay\": null, \"after\": {\"okay\": 3, \"any\": \"x\"}}",
+     "/delay: a delay is a number of seconds from 0 to 1000000000\n"
+     "/after/okay: \"after\" has \"ok\" (succeeded), \"any\" (ended) and \"fail\" (did not "
+     "succeed), not \"okay\"\n"
+     "/after/any: a job's id is a whole number from 1"},
     {"{\"input\": {\"a b\": 1, \"x/y~z\": 2}, \"main\": []}",
      "/input/a b: \"a b\" is no name for a variable\n"
      "/input/x~1y~0z: \"x/y~z\" is no name for a variable"},
