@@ -125,7 +125,9 @@ static bool lock_state(struct corod *c, struct err *err)
     c->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (c->lock_fd < 0)
         return err_errno(err, "cannot open %s", path);
-    if (fcntl(c->lock_fd, F_OFD_SETLK, &whole) < 0) {
+    /* The process's, not the open file's: else an executor that is just being started (between fork
+     * and exec) would hold it for a moment when the daemon has been killed. */
+    if (fcntl(c->lock_fd, F_SETLK, &whole) < 0) {
         if (errno != EAGAIN && errno != EACCES)
             return err_errno(err, "cannot lock %s", path);
         ssize_t n = pread(c->lock_fd, pid, sizeof pid - 1, 0);

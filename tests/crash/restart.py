@@ -61,52 +61,6 @@ class Load:
         self.check_once()
 
 
-def parents():
-    """pid → (parent, command line) of all processes."""
-    found = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open("/proc/%s/stat" % name, encoding="ascii", errors="replace") as f:
-                    parent = int(f.read().rsplit(")", 1)[1].split()[1])
-                with open("/proc/%s/cmdline" % name, "rb") as f:
-                    found[int(name)] = (parent, f.read())
-            except (OSError, IndexError):
-                pass
-    return found
-
-
-def listeners():
-    """What the links to all sockets that accept connections say."""
-    with open("/proc/net/unix", encoding="ascii", errors="replace") as f:
-        return {"socket:[%s]" % line.split()[6] for line in f if " 00010000 " in line}
-
-
-def holds(pid, targets):
-    try:
-        folder = "/proc/%d/fd" % pid
-        return any(os.readlink(os.path.join(folder, fd)) in targets for fd in os.listdir(folder))
-    except OSError:
-        return False
-
-
-def executor_of(d):
-    """Of the processes of corod-exec the one that accepts connections; the others are monitors."""
-    mark = os.path.join(d.state, "exec").encode()
-
-    def found():
-        accepting = listeners()
-        return next((pid for pid, (_, line) in parents().items()
-                     if b"corod-exec" in line and mark in line and holds(pid, accepting)), None)
-
-    return wait_until(found, "an executor")
-
-
-def monitors_of(executor):
-    return sorted(pid for pid, (parent, line) in parents().items()
-                  if parent == executor and b"corod-exec" in line)
-
-
 def kill_daemon(d):
     d.kill()
     d.start()
@@ -144,7 +98,7 @@ def upgrade_daemon(d):
 
 
 def kill_executor(d):
-    executor = executor_of(d)
+    executor = d.executor()
     os.kill(executor, signal.SIGKILL)
     wait_until(lambda: not os.path.exists("/proc/%d" % executor) or "\nState:\tZ" in open(
         "/proc/%d/status" % executor, encoding="ascii").read(), "its death")
@@ -182,7 +136,7 @@ def test_killed_monitor_loses_its_one_command():
     with Daemon() as d:
         load = Load(d, return_exceptions=True)
         load.wait_running()
-        monitors = monitors_of(executor_of(d))
+        monitors = d.monitors()
         check(len(monitors) >= COMMANDS, "%d monitors" % len(monitors))
         os.kill(monitors[7], signal.SIGKILL)
         load.open_gate()
@@ -201,7 +155,7 @@ def test_cancel_while_the_daemon_is_away():
     with Daemon() as d:
         load = Load(d)
         load.wait_running()
-        executor = executor_of(d)
+        executor = d.executor()
         os.kill(executor, signal.SIGSTOP)
         try:
             with d.client() as c:

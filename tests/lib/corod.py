@@ -200,6 +200,36 @@ class Client:
         return self.finish(self.submit(job, **more))
 
 
+def listeners():
+    """What the links to all unix sockets that accept connections say."""
+    with open("/proc/net/unix", encoding="ascii", errors="replace") as f:
+        return {"socket:[%s]" % line.split()[6] for line in f if " 00010000 " in line}
+
+
+def holds(pid, targets):
+    """Has it one of these (as links in /proc say) open?"""
+    try:
+        folder = "/proc/%d/fd" % pid
+        return any(os.readlink(os.path.join(folder, fd)) in targets for fd in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def processes_with(*words):
+    """The processes in whose command line all of these words (bytes) are."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open("/proc/%s/cmdline" % name, "rb") as f:
+                    line = f.read()
+            except OSError:
+                continue
+            if all(w in line for w in words):
+                found.append(int(name))
+    return sorted(found)
+
+
 def built_with_faults():
     """Has the build fault points and clocks for tests (--enable-errinj)?"""
     with open(program("corod"), "rb") as f:
@@ -387,6 +417,22 @@ class Daemon:
                     pass
         self.stop(signal.SIGKILL)
         wait_until(lambda: not self.pids(), "the end of all processes")
+
+    def holders(self):
+        """Executor and monitors."""
+        return processes_with(b"corod-exec", os.path.join(self.state, "exec").encode())
+
+    def executor(self):
+        """Of the processes of corod-exec the one that accepts connections."""
+        def found():
+            accepting = listeners()
+            return next((pid for pid in self.holders() if holds(pid, accepting)), None)
+        return wait_until(found, "an executor")
+
+    def monitors(self):
+        """Those of this executor and of earlier ones."""
+        executor = self.executor()
+        return [pid for pid in self.holders() if pid != executor]
 
     def pids(self):
         """All processes that were started for this daemon's directory (executor, monitors,
