@@ -144,6 +144,7 @@ class Generator(More, Shapes):
         if scope.tasks:
             choices += [(3, lambda: self.await_task(scope)),
                         (2.5, lambda: {"cancel": "${%s}" % self.random.choice(scope.tasks)}),
+                        (0.5, lambda: self.whether_cancelled(scope)),
                         (0.5, lambda: {"gather": self.handles(scope),
                                        "return_exceptions": self.chance(0.5)})]
             choices.append((0.3, lambda: {"cancel": self.handles(scope)}))
@@ -244,6 +245,11 @@ class Generator(More, Shapes):
         if self.chance(0.3):
             node["as"] = self.value(scope)
         return node
+
+    def whether_cancelled(self, scope):
+        name = self.value(scope)
+        return {"do": [{"cancel": "${%s}" % self.random.choice(scope.tasks), "as": name},
+                       self.say("${%s}" % name)]}
 
     def handles(self, scope):
         return ["${%s}" % self.random.choice(scope.tasks) for _ in range(self.random.randint(1, 3))]
@@ -371,7 +377,8 @@ class Generator(More, Shapes):
         if self.chance(0.3):
             retry["backoff"] = 2
         if self.chance(0.3):
-            retry["on"] = self.random.choice(["A", "TimeoutError", ["A", "ValueError"]])
+            retry["on"] = self.random.choice(["A", "TimeoutError", ["A", "ValueError"],
+                                              "BaseException", ["CancelledError", "B"]])
         return retry if self.chance(0.7) else retry["attempts"]
 
     def retried(self, scope, depth):

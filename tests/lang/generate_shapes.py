@@ -149,8 +149,14 @@ class Shapes:
         name = self.fresh("t")
         inner = scope.branch()
         inner.me = name
-        node = {"do": [{"cancel": "${%s}" % name}] * self.random.randint(1, 2) + [
-            self.say(), self.body(inner, depth)]}
+        awaited = self.fresh("t")
+        swallows = {"create_task": {"try": {"sleep": 0.1}, "except": [
+            {"type": "BaseException", "do": [self.say(), self.pause()]}]}, "as": awaited}
+        node = {"do": [swallows, self.pause()] +
+                [{"cancel": "${%s}" % name}] * self.random.randint(1, 2) + [self.say()]}
+        node["do"].append(self.pick(
+            (2, lambda: self.body(inner, depth)), (1, lambda: {"await": "${%s}" % awaited}),
+            (1, lambda: {"gather": ["${%s}" % awaited, {"sleep": 0}]})))
         if self.chance(0.6):
             node["timeout"] = self.random.choice([0, 0.1])
         if self.chance(0.4):

@@ -1,5 +1,6 @@
 """The judge: nodes, their modifiers, flow."""
 import asyncio
+import contextlib
 
 import asyncio313
 import logic
@@ -33,7 +34,8 @@ def star(n):
     for i in range(n):
         lines += ["    except* types[%d] as e:" % i, "      if await handle(%d, e):" % i,
                   "        raise"]
-    lines += ["    else:", "      await otherwise()", "  finally:", "    await final()"]
+    lines += ["    else:", "      await otherwise()", "  except BaseException as e:",
+              "    await final(e)", "    raise", "  await final(None)"]
     names = {}
     exec("\n".join(lines), names)
     return names["run"]
@@ -357,16 +359,24 @@ class Flow:
                 return True
             return False
 
-        async def final():
-            if "finally" in node:
+        async def final(error):
+            if "finally" not in node or not (error is None or isinstance(error, ERRORS)):
+                return
+            with Handling(self, naked(error)) if error else contextlib.nullcontext():
                 end = await self.node(node["finally"], scope)
-                if end[0] != NORMAL:
-                    raise AssertionError("the judge knows no return from this finally")
+            if end[0] != NORMAL:
+                raise AssertionError("the judge knows no return from this finally")
+
+        def naked(error):
+            """3.12 and later do not wrap a single one."""
+            alone = isinstance(error, BaseExceptionGroup) and error.message == "" and \
+                len(raised) == 1 and error.exceptions == tuple(raised)
+            return raised[0] if alone else error
         types = [classes(h.get("type", "Exception")) for h in handlers]
         try:
             await star(len(handlers))(types, body, handle, otherwise, final)
         except BaseExceptionGroup as e:
-            if e.message == "" and len(raised) == 1 and e.exceptions == tuple(raised):
-                raise raised[0] from None  # 3.12 and later do not wrap one
+            if naked(e) is not e:
+                raise naked(e) from None
             raise
         return tuple(result)
