@@ -9,7 +9,10 @@
 #include "proto/mem.h"
 #include "proto/nearest.h"
 
-enum { KILL_US = 230000 }; /* a command ends so long after its signal */
+enum {
+    KILL_US = 230000,       /* a command ends so long after its signal */
+    READ_BYTES = 64 * 1024, /* of its lines, at a time */
+};
 static const double max_seconds = 1e9;
 
 /* The key "simulate". */
@@ -152,7 +155,7 @@ const struct field_type field_simulate = {parse_simulate, release_simulate, "an 
 
 static bool is_script(const struct leaf *leaf)
 {
-    return value_count(leaf->spec.argv) > 3 &&
+    return value_count(leaf->spec.argv) > 2 &&
            strcmp(value_get_string(value_item(leaf->spec.argv, 1), NULL), "-c") == 0;
 }
 
@@ -191,6 +194,29 @@ static void set_duration_of(struct pretended *c, double seconds)
 {
     seconds = seconds > 0 ? fmin(seconds, max_seconds) : 0;
     c->due_us = c->started_us + llround(seconds * 1e6);
+}
+
+/* Of a command whose lines are read: one thing after the other. */
+static void guess_lines(struct pretended *c, const char *text, const struct leaf *leaf)
+{
+    double seconds = 0;
+    for (; *text; text += strcspn(text, ";"), text += strspn(text, "; \n")) {
+        bool echo = strncmp(text, "echo ", 5) == 0;
+        if (strncmp(text, "sleep ", 6) == 0) {
+            seconds += fmax(strtod(text + 6, NULL), 0);
+        } else if (strncmp(text, "exit ", 5) == 0) {
+            c->outcome.status = (int)(strtoul(text + 5, NULL, 10) & 255);
+            break;
+        } else if (echo || strncmp(text, "printf ", 7) == 0) {
+            put_echo(&c->out, strchr(text, ' ') + 1, leaf);
+            if (echo)
+                buf_addch(&c->out, '\n');
+            set_duration_of(c, seconds);
+            c->pieces = xgrow(c->pieces, &c->cap_pieces, c->n_pieces + 1, sizeof *c->pieces);
+            c->pieces[c->n_pieces++] = (struct pretended_piece){c->due_us, c->out.len};
+        }
+    }
+    set_duration_of(c, seconds);
 }
 
 static void guess(struct pretended *c, const char *text, const struct leaf *leaf)
@@ -266,7 +292,10 @@ static void launch(struct pretend *p, struct leaf *leaf)
     struct pretended c = {.attempt = ++p->attempts, .started_us = p->now_us, .due_us = p->now_us};
     if (!planned(&c, leaf)) {
         cleanup_free char *text = text_of(leaf);
-        if (!p->special || !p->special(text, &c))
+        bool known = p->special && p->special(text, &c);
+        if (!known && leaf->spec.lines && is_script(leaf))
+            guess_lines(&c, text, leaf);
+        else if (!known)
             guess(&c, text, leaf);
     }
     if (!leaf->spec.lines)
@@ -275,6 +304,38 @@ static void launch(struct pretend *p, struct leaf *leaf)
     p->running = xgrow(p->running, &p->running_cap, p->n_running + 1, sizeof *p->running);
     p->running[p->n_running++] = c;
     runtime_leaf_launched(p->rt, leaf, c.attempt, p->now_us);
+}
+
+static void release_one(struct pretended *c)
+{
+    buf_release(&c->out);
+    buf_release(&c->err);
+    free(c->pieces);
+}
+
+/* How much it has written by then. */
+static size_t written(const struct pretended *c, int64_t now_us)
+{
+    size_t end = 0;
+    for (size_t i = 0; i < c->n_pieces && c->pieces[i].due_us <= now_us; i++)
+        end = c->pieces[i].end;
+    return end;
+}
+
+/* Gives the runtime what it wants of the first `end` bytes. */
+static bool give(struct pretend *p, struct pretended *c, size_t end)
+{
+    struct leaf *leaf = runtime_leaf_find(p->rt, c->attempt);
+    uint64_t position;
+    bool some = false;
+    while (leaf && runtime_lines_want(leaf, &position) && position < end) {
+        size_t n = end - position < READ_BYTES ? end - position : READ_BYTES;
+        runtime_leaf_data(p->rt, leaf, c->out.data + position, n, position + n, NULL);
+        some = true;
+    }
+    if (c->given < end)
+        c->given = end;
+    return some;
 }
 
 static void end_one(struct pretend *p, size_t i)
@@ -287,17 +348,42 @@ static void end_one(struct pretend *p, size_t i)
     c.outcome.out_len = c.out.len;
     c.outcome.err = c.err.data;
     c.outcome.err_len = c.err.len;
+    c.outcome.spooled = c.given > 0;
+    c.outcome.spool_bytes = c.out.len;
     if (leaf)
         runtime_leaf_ended(p->rt, leaf, &c.outcome);
-    buf_release(&c.out);
-    buf_release(&c.err);
+    if (leaf && c.outcome.spooled) {
+        p->ended = xgrow(p->ended, &p->ended_cap, p->n_ended + 1, sizeof *p->ended);
+        p->ended[p->n_ended++] = c;
+    } else {
+        release_one(&c);
+    }
+}
+
+/* What is left of the lines of those that have ended. */
+static bool give_ended(struct pretend *p)
+{
+    bool some = false;
+    size_t n = 0;
+    for (size_t i = 0; i < p->n_ended; i++) {
+        struct pretended *c = &p->ended[i];
+        some |= give(p, c, c->out.len);
+        if (runtime_leaf_find(p->rt, c->attempt))
+            p->ended[n++] = *c;
+        else
+            release_one(c);
+    }
+    p->n_ended = n;
+    return some;
 }
 
 bool pretend_end(struct pretend *p)
 {
-    bool some = false;
+    bool some = give_ended(p);
     for (size_t i = 0; i < p->n_running;) {
-        if (p->running[i].due_us > p->now_us) {
+        struct pretended *c = &p->running[i];
+        some |= c->pieces && give(p, c, written(c, p->now_us));
+        if (c->due_us > p->now_us) {
             i++;
             continue;
         }
@@ -323,9 +409,14 @@ bool pretend_step(struct pretend *p)
 int64_t pretend_next_us(const struct pretend *p)
 {
     int64_t next = INT64_MAX;
-    for (size_t i = 0; i < p->n_running; i++)
-        if (p->running[i].due_us < next)
-            next = p->running[i].due_us;
+    for (size_t i = 0; i < p->n_running; i++) {
+        const struct pretended *c = &p->running[i];
+        if (c->due_us < next)
+            next = c->due_us;
+        for (size_t k = 0; k < c->n_pieces; k++)
+            if (c->pieces[k].due_us > p->now_us && c->pieces[k].due_us < next)
+                next = c->pieces[k].due_us;
+    }
     return next;
 }
 
@@ -341,8 +432,9 @@ void pretend_leaf_wanted(struct pretend *p, struct leaf *leaf)
 
 static void kill_it(struct pretend *p, struct pretended *c)
 {
-    buf_release(&c->out);
-    buf_release(&c->err);
+    release_one(c);
+    c->pieces = NULL;
+    c->n_pieces = c->cap_pieces = c->given = 0;
     c->outcome = (struct leaf_outcome){.how = LEAF_SIGNALED, .status = 15};
     if (c->due_us > p->now_us + KILL_US)
         c->due_us = p->now_us + KILL_US;
@@ -367,12 +459,21 @@ void pretend_forget_wanted(struct pretend *p)
     p->first = p->n_wanted = 0;
 }
 
+void pretend_loaded(struct pretend *p)
+{
+    for (size_t i = 0; i < p->n_running; i++)
+        give(p, &p->running[i], p->running[i].given);
+    for (size_t i = 0; i < p->n_ended; i++)
+        give(p, &p->ended[i], p->ended[i].given);
+}
+
 void pretend_release(struct pretend *p)
 {
-    for (size_t i = 0; i < p->n_running; i++) {
-        buf_release(&p->running[i].out);
-        buf_release(&p->running[i].err);
-    }
+    for (size_t i = 0; i < p->n_running; i++)
+        release_one(&p->running[i]);
+    for (size_t i = 0; i < p->n_ended; i++)
+        release_one(&p->ended[i]);
     free(p->running);
+    free(p->ended);
     free(p->wanted);
 }

@@ -4,7 +4,8 @@
  * Commands that are only pretended, on virtual time: for simulations and tests. What one does is
  * what its leaf's key "simulate" says; without it, it ends well at once, but `sleep N` in it takes
  * its time, `echo TEXT` writes up to a `;` ($1 is the first of `args`), `exit N` and `false` end
- * with a status.
+ * with a status. Where its lines are read there may be several of these and of `printf TEXT`, one
+ * behind the other, and what they write comes at its time.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,11 +13,20 @@
 
 #include "daemon/task/runtime.h"
 
+/* Of what a command writes: all before `end` is there at this time. */
+struct pretended_piece {
+    int64_t due_us;
+    size_t end;
+};
+
 struct pretended {
     uint64_t attempt;
     int64_t started_us, due_us;
     struct leaf_outcome outcome; /* its strings are in out, err or static */
     struct buf out, err;
+    struct pretended_piece *pieces; /* NULL: all is there at its end */
+    size_t n_pieces, cap_pieces;
+    size_t given; /* of out, to the runtime */
 };
 
 struct pretend {
@@ -30,11 +40,15 @@ struct pretend {
     size_t first, n_wanted, wanted_cap;
     struct pretended *running; /* as they started */
     size_t n_running, running_cap;
+    struct pretended *ended; /* whose lines are still read */
+    size_t n_ended, ended_cap;
 };
 
 void pretend_release(struct pretend *p);
-/* Forgets what waits: the runtime was loaded anew, and wants it again. */
+/* The runtime is to be loaded anew: what waits is forgotten, it will be wanted again. */
 void pretend_forget_wanted(struct pretend *p);
+/* It was: it gets what it had read ahead. */
+void pretend_loaded(struct pretend *p);
 
 /* What the runtime's effects of the same names are to do. */
 void pretend_leaf_wanted(struct pretend *p, struct leaf *leaf);

@@ -20,6 +20,8 @@ from corod import TOP, Daemon, check, equal, finish, test, wait_until  # noqa: E
 # What needs pretended commands.
 ONLY_PRETENDED = {
     "order/command-lost": "a command is lost when its monitor dies: see restart.py",
+    "lines/lost": "the same",
+    "lines/left-early": "a shell ends at once after its signal, one that is pretended takes 0.23 s",
 }
 RUN_CASE_JOB = 7  # tests/lang/run_case.c: who awaits whom says the job's number
 SEEDS = ("1", "2", "3")

@@ -19,7 +19,8 @@ CATCHES = ["A", "B", "ValueError", "Exception", "BaseException", "CancelledError
            "CommandError", "RuntimeError", ["A", "B"], ["CancelledError", "TimeoutError"]]
 FUNCTIONS = 3
 # What may come besides the slice that was there first.
-MORE = ("objects", "groups", "race", "wait", "shield", "ticker", "as_completed", "shapes")
+MORE = ("objects", "groups", "race", "wait", "shield", "ticker", "as_completed", "shapes",
+        "lines")
 
 
 class Generator(More, Shapes):
@@ -118,7 +119,7 @@ class Generator(More, Shapes):
                                    (1, "shield", self.shield), (1, "objects", self.held),
                                    (0.4, "ticker", self.ticker), (0.4, "objects", self.drain),
                                    (0.4, "as_completed", self.as_completed),
-                                   (2, "shapes", self.shape)):
+                                   (2, "shapes", self.shape), (0.6, "lines", self.lines)):
             if name in self.more:
                 choices.append((weight, lambda make=make: make(scope, depth)))
         return self.pick(*choices)

@@ -157,6 +157,32 @@ class More:
             return self.simple(scope)
         return self.each(scope, depth, {"as_completed": self.handles(scope)})
 
+    def lines(self, scope, depth):
+        """The lines of a command: they come at once or slowly, and who reads may be slow, too."""
+        script = []
+        for _ in range(self.random.choice([0, 1, 2, 3, 3, 5])):
+            script.append(self.random.choice(["echo ", "echo ", "echo ", "printf "]) + self.fresh("o"))
+            if self.chance(0.5):
+                script.append("sleep %s" % self.random.choice([0, 0.1, 0.1, 0.2, 0.3]))
+        if self.chance(0.2):
+            script.append("exit 3")
+        command = {"sh": "; ".join(script) or "exit 0"}
+        if self.chance(0.15):
+            command["check"] = False
+        loop = self.each(scope, depth, {"lines": command})
+        if self.chance(0.3):
+            loop["do"].insert(1, self.random.choice([{"sleep": 0}, {"sleep": 0.1}, {"sleep": 0.2}]))
+        if self.chance(0.25):
+            loop["timeout"] = self.random.choice([0, 0.1, 0.2, 0.3])
+        if self.chance(0.3):  # left early, and that is interrupted
+            task = self.fresh("t")
+            scope.tasks.append(task)
+            loop["do"].append(self.random.choice([{"break": None}, {"sleep": 0.1}]))
+            return {"do": [{"create_task": [loop, self.say()], "as": task}, {"sleep": 0},
+                           {"sleep": self.random.choice([0, 0, 0.1, 0.2])},
+                           {"cancel": "${%s}" % task}]}
+        return loop
+
     def ticker(self, scope, depth):
         return self.counted(scope, depth, {"ticker": self.random.choice([0.1, 0.2])})
 

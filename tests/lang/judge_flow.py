@@ -76,6 +76,32 @@ class Ticker:
         return self.n - 1
 
 
+class Lines:
+    """Of a command, as it writes them. It is stopped when the loop is left before its end."""
+
+    def __init__(self, command, end):
+        self.command = command
+        self.end = end  # gives its error
+        self.over = False
+
+    async def __anext__(self):
+        try:
+            line = await self.command.reader.readline()
+        except asyncio.CancelledError:
+            self.over = True
+            await self.command.stop()
+            raise
+        if not line:
+            self.over = True
+            self.end()
+            raise StopAsyncIteration
+        return line.decode().removesuffix("\n")
+
+    async def leave(self):
+        if not self.over:
+            await self.command.stop()
+
+
 class Flow:
     # ---- nodes ----
 
@@ -263,6 +289,14 @@ class Flow:
     async def do_for(self, node, scope):
         with self.context():
             source = await self.source(node["in"], scope)
+        try:
+            return await self.each(source, node, scope)
+        finally:
+            if isinstance(source, Lines):
+                with self.context():
+                    await source.leave()
+
+    async def each(self, source, node, scope):
         while True:
             try:
                 with self.context():
@@ -279,9 +313,7 @@ class Flow:
     async def source(self, source, scope):
         """An asynchronous iterator."""
         if isinstance(source, dict) and "lines" in source:
-            how, result = await self.node(source["lines"], scope)
-            text = result["stdout"]
-            return Each(text.split("\n") if text else [])
+            return self.output_lines(source["lines"], scope)
         if isinstance(source, dict) and "ticker" in source:
             return Ticker(self.number(scope, source["ticker"], "the ticker", 0))
         if isinstance(source, dict) and "as_completed" in source:

@@ -5,7 +5,8 @@ import asyncio313
 import values
 from judge_base import BREAK, CONTINUE, ERRORS, NORMAL, Coro, Object, Scope, coroutines_in, \
     is_expr, verb_of
-from pretended import Command, simulation
+from judge_flow import Lines
+from pretended import Command, Writer, simulation, written
 
 
 async def reused():
@@ -338,11 +339,19 @@ class Tasks:
         duration = plan.get("duration", 0)
         command = Command(self.loop, duration, on_launch)
         await command
+        self.check_end(node, scope, program, plan, command.number)
+        return {"exit": plan.get("exit", 0), "signal": plan.get("signal"),
+                "stdout": plan.get("stdout", "").rstrip("\n"), "stderr": "",
+                "duration": float(duration)}
+
+    @staticmethod
+    def check_end(node, scope, program, plan, number):
+        """Raises what a command ends with."""
         if plan.get("lost"):
             raise values.class_of("LostError")("the machine was restarted")
         status, signal = plan.get("exit", 0), plan.get("signal")
         if "passes" in plan:  # flaky: goes well from the third command on
-            status = 1 if command.number < plan["passes"] else 0
+            status = 1 if number < plan["passes"] else 0
         if (status != 0 and scope.eval(node.get("check", True))) or plan.get("nope"):
             what = "could not start: cannot run \"nope\": No such file or directory" \
                 if plan.get("nope") else "was killed by signal %d (SIGKILL)" % signal if signal \
@@ -350,5 +359,15 @@ class Tasks:
             error = values.class_of("CommandError")('command "%s" %s' % (program, what))
             error.data = {"exit": status, "signal": signal}
             raise error
-        return {"exit": status, "signal": signal, "stdout": plan.get("stdout", "").rstrip("\n"),
-                "stderr": "", "duration": float(duration)}
+
+    def output_lines(self, node, scope):
+        """The source of a loop."""
+        program = "/bin/sh" if "sh" in node else values.text(scope.eval(node["run"])[0])
+        plan = node.get("simulate") or simulation(node.get("sh", program))
+        pieces, duration = [(plan.get("duration", 0), plan.get("stdout", "").encode())], \
+            plan.get("duration", 0)
+        if "sh" in node and "simulate" not in node:
+            pieces, duration, status = written(node["sh"])
+            plan = {"exit": status}
+        command = Writer(self.loop, [p for p in pieces if p[1]], duration)
+        return Lines(command, lambda: self.check_end(node, scope, program, plan, command.number))

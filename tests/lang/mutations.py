@@ -38,15 +38,13 @@ RUNTIME = [
     ("group.c", "    if (w->aborting || w->parent_cancelled)", "    if (w->parent_cancelled)"),
     ("group.c", "    task_cancel(w->owner);", ""),
     ("node_task_group.c", "    if (w->parent_cancelled && task_uncancel(t) == 0)",
-     "    if (w->parent_cancelled && (task_uncancel(t), true))"),
+     "    if (w->parent_cancelled)"),
     ("node_task_group.c", "    if (a->cancelled && w->n_errors == 0) {", "    if (a->cancelled) {"),
     ("node_task_group.c", "        if (!a->watch->aborting)\n            group_abort(a->watch);", ""),
     ("node_task_group.c", "    if (how == DONE_RAISE && !a->watch->aborting) {",
      "    if (how == DONE_RAISE) {"),
     ("node_task_group.c", "        task_uncancel(t);\n", ""),
     # wait, race, shield, as_completed
-    ("watch.c", "    if (w->until == UNTIL_ALL || child->outcome == OUTCOME_CANCELLED)",
-     "    if (w->until == UNTIL_ALL)"),
     ("watch.c", "    if (w->left == 0 || w->until == UNTIL_FIRST)", "    if (w->left == 0)"),
     ("watch.c", "    if (sort && w->n > 1)", "    if (false)"),
     ("node_race.c", "    for (size_t i = 0; i < losers->n; i++)\n        task_cancel(losers->all[i].task);", ""),
@@ -65,6 +63,15 @@ RUNTIME = [
      "    waiters_wake_all(&q->waiters[LIST_PUTTERS], false);\n"
      "    waiters_wake_all(&q->waiters[LIST_GETTERS], false);"),
     ("queue.c", "        q->value -= n < q->value ? n : q->value;", "        q->value = 0;\n        (void)n;"),
+    # lines of a command
+    ("feed_lines.c", "    else if (!leaving && (!l->run.leaf.cancelled || over))", "    else if (!leaving)"),
+    ("feed_lines.c", "        a->lines->interrupted = true;", "        ;"),
+    ("feed_lines.c", "    if (lines_stop(a->lines))\n        return true;", "    return true;"),
+    ("lines.c", "        *v = steal(&l->run.error);\n        return *v ? LINES_ERROR : LINES_END;",
+     "        return LINES_END;"),
+    ("lines.c", "    bool something = l->eof || line_length(l) < left(l) ||",
+     "    bool something = l->eof || left(l) > 0 ||"),
+    ("lines.c", "    *skip = l->off - l->marks[i - 1].at;", "    *skip = 0;"),
     # locks
     ("lock.c", "    if (lock_is_locked(o) || waiters_any(lock_waiters(o)))", "    if (lock_is_locked(o))"),
     ("lock.c", "        return o->value == 0 || waiters_any(&o->waiters[LIST_LOCK]);",

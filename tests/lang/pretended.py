@@ -24,6 +24,16 @@ class Command(asyncio.Future):
         if self.on_launch:
             self.on_launch()
 
+    def next_due_us(self):
+        return self.due_us
+
+    def take(self):
+        """What it does by now goes to the loop. True: it is over."""
+        if self.due_us > self.loop.now_us:
+            return False
+        self.loop.call_soon(self.on_end)
+        return True
+
     def on_end(self):
         if self.done():
             return
@@ -44,6 +54,51 @@ class Command(asyncio.Future):
         return super().cancel()
 
 
+class Writer(Command):
+    """One whose output is read as it comes: pieces are (when, bytes)."""
+
+    def __init__(self, loop, pieces, duration):
+        super().__init__(loop, duration, None)
+        self.pieces = pieces
+        self.reader = asyncio.StreamReader(limit=2 ** 30, loop=loop)
+
+    def launch(self):
+        super().launch()
+        self.pieces = [(self.loop.now_us + round(at * 1e6), text) for at, text in self.pieces]
+
+    def next_due_us(self):
+        return min([self.due_us] + [at for at, _ in self.pieces[:1]])
+
+    def take(self):
+        while self.pieces and self.pieces[0][0] <= self.loop.now_us:
+            self.loop.call_soon(self.reader.feed_data, self.pieces.pop(0)[1])
+        return super().take()
+
+    def on_end(self):
+        super().on_end()
+        self.reader.feed_eof()
+
+    def cancel(self, msg=None):
+        self.pieces = []
+        return super().cancel(msg)
+
+    async def stop(self):
+        """Its end is awaited, whoever cancels meanwhile."""
+        if self in self.loop.wanted or not self.launched:
+            self.cancel()
+            return
+        if self.done():
+            return
+        task = asyncio.current_task()
+        before = task.cancelling()
+        self.cancel()
+        try:
+            await self
+        except asyncio.CancelledError:
+            if task.cancelling() > before:
+                raise
+
+
 # What commands of the cases pretend, by the script's beginning (as run_case.c does).
 PRETENDED = {"false": {"exit": 1}, "kill": {"exit": None, "signal": 9}, "lost": {"lost": True},
              "nope": {"exit": 127, "nope": True}, "flaky": {"passes": 3}}
@@ -60,3 +115,17 @@ def simulation(script):
     status = re.search(r"exit (\d+)", script)
     return {"duration": float(sleep[1]) if sleep else 0, "exit": int(status[1]) if status else 0,
             "stdout": echo[1] if echo else ""}
+
+
+def written(script):
+    """(pieces, seconds, status) of a script whose output is read as it comes."""
+    pieces, at = [], 0.0
+    for part in script.split(";"):
+        word, _, rest = part.strip().partition(" ")
+        if word == "sleep":
+            at += float(rest)
+        elif word == "exit":
+            return pieces, at, int(rest)
+        elif word in ("echo", "printf"):
+            pieces.append((at, (rest + ("\n" if word == "echo" else "")).encode()))
+    return pieces, at, 0

@@ -313,6 +313,7 @@ static void reload(struct sim *s)
         fprintf(stderr, "run_case: %s\n", err.text);
         exit(2);
     }
+    pretend_loaded(&s->pretend);
 }
 
 /* ---- commands ---- */

@@ -119,9 +119,9 @@ class Loop(asyncio.BaseEventLoop):
 
     def take_ended(self):
         """The commands that are over by now, in order of their starts."""
-        for command in [c for c in self.running if c.due_us <= self.now_us]:
-            self.running.remove(command)
-            self.call_soon(command.on_end)
+        for command in list(self.running):
+            if command.take():
+                self.running.remove(command)
 
     def idle(self):
         """Nothing is ready: commands start, or time passes."""
@@ -132,7 +132,7 @@ class Loop(asyncio.BaseEventLoop):
         self.take_ended()
         if self._ready or wanted:
             return
-        due = [c.due_us for c in self.running]
+        due = [c.next_due_us() for c in self.running]
         timer = self.next_timer()
         if timer is not None:
             due.append(timer)
