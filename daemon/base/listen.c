@@ -14,7 +14,7 @@
 enum {
     ACCEPTS_A_TURN = 64, /* so that a flood of connections leaves time for those that are here */
     REST_US = 200000,
-    BACKLOG = 512, /* the kernel cuts it to net.core.somaxconn */
+    BACKLOG = SOMAXCONN, /* the kernel cuts it to net.core.somaxconn */
 };
 
 struct listener {

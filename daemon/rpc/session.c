@@ -118,7 +118,8 @@ void session_new(struct server *server, int fd)
     LIST_INSERT_HEAD(&server->sessions, s, link);
     server->n_sessions++;
     if (too_many) {
-        dispatch_refuse(s, ERR_QUOTA, "too many connections of this user");
+        dispatch_refuse(s, ERR_QUOTA,
+                        "too many connections of this user (max_connections_per_user)");
         s->closing = true;
     }
 }
