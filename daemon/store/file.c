@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/store/db.h"
@@ -119,6 +120,21 @@ static bool open_or_create(const char *path, struct look *k, struct err *err)
     return k->fd >= 0 || err_errno(err, "cannot open the database %s", path);
 }
 
+/* A child that a killed daemon was just starting holds its lock between fork and exec. */
+static bool lock_file(int fd)
+{
+    struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
+    for (int tries = 0; tries < 50; tries++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return true;
+        if (errno != EWOULDBLOCK)
+            return false;
+        nanosleep(&moment, NULL);
+    }
+    errno = EWOULDBLOCK;
+    return false;
+}
+
 static bool look_at(const char *path, struct look *k, struct err *err)
 {
     struct stat st;
@@ -128,7 +144,7 @@ static bool look_at(const char *path, struct look *k, struct err *err)
         return err_errno(err, "stat %s", path);
     if (!S_ISREG(st.st_mode))
         return err_set(err, EINVAL, "the database %s is not a regular file", path);
-    if (flock(k->fd, LOCK_EX | LOCK_NB) < 0)
+    if (!lock_file(k->fd))
         return errno == EWOULDBLOCK
                    ? err_set(err, EBUSY, "another corod uses the database %s", path)
                    : err_errno(err, "lock %s", path);

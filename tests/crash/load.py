@@ -235,7 +235,10 @@ class Worker(threading.Thread):
             self.note("submitted", tag=tag, id=again["id"], existing=again["existing"], again=True)
         if expect.get("cancel"):
             time.sleep(self.rng.random() * 0.3)
-            self.call("job.cancel", id=answer["id"])
+            def ask_to_cancel(client):
+                self.note("cancel", tag=tag, id=answer["id"])
+                client.call("job.cancel", id=answer["id"])
+            self.insist(ask_to_cancel)
             self.note("cancelled", tag=tag, id=answer["id"])
         if "log" in expect:
             self.follow(tag, answer["id"])

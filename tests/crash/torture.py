@@ -103,7 +103,7 @@ class World:
     def kill_monitor(self):
         monitors = self.daemon.monitors()
         if monitors:
-            self.note("monitor", 1)
+            self.note("monitor", 1, 1)  # or its copy that was about to be the command
             self.kill(self.rng.choice(monitors))
 
     def kill_both(self):
@@ -116,7 +116,7 @@ class World:
 
     def kill_all(self):
         holders = self.daemon.holders()
-        self.note("daemon, executor and all monitors", len(holders))
+        self.note("daemon, executor and all monitors", len(holders), len(holders))
         for pid in self.rng.sample(holders, len(holders)):
             self.kill(pid)
         self.daemon.kill()
