@@ -326,6 +326,7 @@ struct engine *engine_new(struct loop *l, const struct config *config,
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     e->pools = pools_new(cpus > 0 ? (uint32_t)cpus : 1);
     e->runtime = runtime_new(&effects_of_runtime, e);
+    runtime_expect_others(e->runtime);
     e->timer = alarm_new(l, on_deadline, e);
     e->worker = worker_new(l, err);
     cleanup_free char *path = xasprintf("%s/corod.db", config->state_dir);

@@ -341,6 +341,50 @@ static bool on_item_row(void *arg, size_t set, const struct rows *row, struct er
     return !l->refused;
 }
 
+/* Objects with names are the runtime's own: their rows have no job. A damaged one is left where it
+ * is, for somebody to look at. */
+static bool on_named_row(void *arg, size_t set, const struct rows *row, struct err *err)
+{
+    struct engine *e = arg;
+    const struct cell *state = cell_at(row, 0, 1);
+    struct object_row o = {.id = (uint32_t)cell_int(row, 0, 0)};
+    struct err why;
+    (void)set;
+    (void)err;
+    if (state->type == CELL_BLOB) {
+        o.state = state->s.p;
+        o.state_len = state->s.len;
+    }
+    if (!runtime_load_named(e->runtime, &o, &why))
+        log_error("%s: it is not taken up", why.text);
+    return true;
+}
+
+static bool on_named_item(void *arg, size_t set, const struct rows *row, struct err *err)
+{
+    struct engine *e = arg;
+    const struct cell *value = cell_at(row, 0, 2);
+    struct item_row i = {.object = (uint32_t)cell_int(row, 0, 0),
+                         .seq = (uint64_t)cell_int(row, 0, 1)};
+    struct err why;
+    (void)set;
+    (void)err;
+    if (value->type == CELL_BLOB) {
+        i.value = value->s.p;
+        i.value_len = value->s.len;
+    }
+    if (!runtime_load_named_item(e->runtime, &i, &why))
+        log_error("%s: it is not taken up", why.text);
+    return true;
+}
+
+static bool load_named(struct engine *e, struct err *err)
+{
+    int64_t no_job = 0;
+    return scan(e, ST_JOB_OBJECTS, &no_job, on_named_row, e, err) &&
+           scan(e, ST_JOB_ITEMS, &no_job, on_named_item, e, err);
+}
+
 /* False: the store cannot be read. A job whose rows are damaged is given up. */
 static bool load_job(struct loading *l, struct live *job, struct err *err)
 {
@@ -349,8 +393,8 @@ static bool load_job(struct loading *l, struct live *job, struct err *err)
     struct err why, late;
     l->job = job->id;
     l->refused = false;
-    l->loader = runtime_load_begin(e->runtime, job->id, job->program->program, job->runtime.data,
-                                   job->runtime.len);
+    l->loader = runtime_load_begin(e->runtime, job->id, job->uid, job->program->program,
+                                   job->runtime.data, job->runtime.len);
     bool ok = scan(e, ST_JOB_TASKS, &id, on_task_row, l, &why) &&
               scan(e, ST_JOB_ENDS, &id, on_end_row, l, &why) &&
               scan(e, ST_JOB_OBJECTS, &id, on_object_row, l, &why) &&
@@ -374,9 +418,10 @@ static bool load_job(struct loading *l, struct live *job, struct err *err)
 static bool load_jobs(struct engine *e, struct err *err)
 {
     struct loading l = {.e = e};
-    bool ok = scan(e, ST_LIVE_JOBS, NULL, on_live_job, &l, err);
+    bool ok = load_named(e, err) && scan(e, ST_LIVE_JOBS, NULL, on_live_job, &l, err);
     for (size_t i = 0; ok && i < l.n; i++)
         ok = load_job(&l, engine_job(e, l.ids[i]), err);
+    runtime_load_named_done(e->runtime);
     make_gates(&l);
     if (ok && e->jobs.n)
         log_info("took up %zu job%s", e->jobs.n, e->jobs.n == 1 ? "" : "s");

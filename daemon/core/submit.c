@@ -142,7 +142,7 @@ static void accept(struct submit *s)
     if (waits)
         gate_check(e, job);
     else
-        runtime_start(e->runtime, job->id, job->program->program, engine_now_us(e));
+        runtime_start(e->runtime, job->id, job->uid, job->program->program, engine_now_us(e));
 
     s->result =
         (struct submitted){.id = job->id, .state = job->state, .warnings = &s->shared->warnings};

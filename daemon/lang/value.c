@@ -11,6 +11,7 @@ struct value {
     uint32_t refs;
     uint8_t type;
     uint8_t depth;
+    bool handles; /* it is one, or has some inside */
 };
 struct number {
     struct value head;
@@ -46,9 +47,9 @@ enum { INDEX_FROM = 8 };
 
 /* Values that are never counted nor freed: they may be used by several threads. */
 #define IMMORTAL UINT32_MAX
-static struct value the_null = {IMMORTAL, VALUE_NULL, 0};
-static struct value the_true = {IMMORTAL, VALUE_BOOL, 0};
-static struct value the_false = {IMMORTAL, VALUE_BOOL, 0};
+static struct value the_null = {IMMORTAL, VALUE_NULL, 0, false};
+static struct value the_true = {IMMORTAL, VALUE_BOOL, 0, false};
+static struct value the_false = {IMMORTAL, VALUE_BOOL, 0, false};
 
 #define AS(kind, v)       ((struct kind *)(void *)(v))
 #define AS_CONST(kind, v) ((const struct kind *)(const void *)(v))
@@ -85,7 +86,7 @@ void value_unref(struct value *v)
 static void *value_new(enum value_type type, size_t size)
 {
     struct value *v = xmalloc(size);
-    *v = (struct value){1, (uint8_t)type, 0};
+    *v = (struct value){1, (uint8_t)type, 0, type == VALUE_HANDLE};
     return v;
 }
 
@@ -145,9 +146,11 @@ struct value *value_list(struct value *const *items, size_t n)
 {
     size_t bytes = sizeof(struct list) + n * sizeof *items;
     unsigned depth = 0;
+    bool handles = false;
     for (size_t i = 0; i < n; i++) {
         bytes += value_bytes(items[i]);
         depth = items[i]->depth > depth ? items[i]->depth : depth;
+        handles |= items[i]->handles;
     }
     if (bytes > VALUE_MAX_BYTES || depth >= VALUE_MAX_DEPTH) {
         for (size_t i = 0; i < n; i++)
@@ -158,6 +161,7 @@ struct value *value_list(struct value *const *items, size_t n)
     l->n = (uint32_t)n;
     l->bytes = (uint32_t)bytes;
     l->head.depth = (uint8_t)(depth + 1);
+    l->head.handles = handles;
     if (n > 0)
         memcpy(l->items, items, n * sizeof *items);
     return &l->head;
@@ -225,8 +229,10 @@ static struct value *object_finish(struct object *o, uint32_t n)
 {
     size_t bytes = sizeof *o + n * sizeof *o->members;
     unsigned depth = 0;
+    bool handles = false;
     for (uint32_t i = 0; i < n; i++) {
         const struct value *v = o->members[i].value;
+        handles |= v->handles;
         bytes += value_bytes(o->members[i].key) + value_bytes(v);
         depth = v->depth > depth ? v->depth : depth;
     }
@@ -238,6 +244,7 @@ static struct value *object_finish(struct object *o, uint32_t n)
     o->n = n;
     o->bytes = (uint32_t)bytes;
     o->head.depth = (uint8_t)(depth + 1);
+    o->head.handles = handles;
     if (n > INDEX_FROM)
         sort_index(object_index(o), o->members, n);
     return &o->head;
@@ -393,6 +400,11 @@ struct value *value_find_bytes(const struct value *v, const char *key, size_t le
 struct value *value_find(const struct value *v, const char *key)
 {
     return value_find_bytes(v, key, strlen(key));
+}
+
+bool value_has_handles(const struct value *v)
+{
+    return v->handles;
 }
 
 const struct handle_class *value_handle_class(const struct value *v)

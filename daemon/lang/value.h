@@ -105,6 +105,7 @@ const struct handle_class *value_handle_class(const struct value *v); /* NULL un
 void *value_handle_object(const struct value *v);
 uint64_t value_handle_id(const struct value *v);
 
+bool value_has_handles(const struct value *v); /* it is one, or has some inside */
 unsigned value_depth(const struct value *v);
 size_t value_bytes(const struct value *v); /* about what it takes, shared parts counted each time */
 /* JSON equality; numbers by value, handles by identity. */

@@ -75,7 +75,7 @@ static void collect_job(struct job *job, const struct runtime_sink *sink, void *
     job->n_changed = job->n_ended = 0;
     job->changed = xspare(job->changed, &job->cap_changed, sizeof(struct task *));
     job->ended = xspare(job->ended, &job->cap_ended, sizeof(struct task *));
-    objects_collect(job, sink, arg);
+    objects_collect(&job->objects, sink, arg);
 }
 
 void runtime_collect(struct runtime *rt, const struct runtime_sink *sink, void *arg)
@@ -90,4 +90,5 @@ void runtime_collect(struct runtime *rt, const struct runtime_sink *sink, void *
             continue;
         runtime_forget(rt, job);
     }
+    named_collect(rt, sink, arg);
 }

@@ -38,6 +38,7 @@ static void finish(struct job *job)
         t->unretrieved = false;
     }
     timer_cancel(&job->deadline);
+    named_leave(job->rt, job->id);
     job->phase = PHASE_OVER;
     job_touch(job);
     if (!job->rt->effects->job_ended)

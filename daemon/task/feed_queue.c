@@ -54,7 +54,7 @@ static void cancel(struct task *t, struct for_act *a)
 static void save(const struct task *t, const struct for_act *a, struct buf *out)
 {
     (void)t;
-    put_varint(out, a->queue->id);
+    put_varint(out, object_number(a->queue));
     put_varint(out, a->waiter.seq);
 }
 
@@ -73,9 +73,11 @@ static void loaded(struct task *t, struct for_act *a)
 
 static void release(struct task *t, struct for_act *a)
 {
-    (void)t;
-    if (a->queue)
+    if (a->queue) {
         waiters_remove(&a->queue->waiters[LIST_GETTERS], &a->waiter);
+        if (a->act.phase == FOR_WAITING && t->future != FUTURE_PENDING)
+            named_forgo(a->queue, LIST_GETTERS, t->job, t->future == FUTURE_DONE);
+    }
     object_unref(a->queue);
     a->queue = NULL;
 }

@@ -43,11 +43,9 @@ static void row_gone(struct queue_items *l, uint64_t seq)
     l->gone[l->n_gone++] = (struct item_range){seq, seq};
 }
 
-/* Out of the rows and of memory, without its value. */
-static struct value *item_end(struct queue_items *l, struct queue_item *it)
+struct value *items_end(struct queue_items *l, struct queue_item *it)
 {
     struct value *v = it->value;
-    l->bytes -= value_bytes(v);
     if (it->stored)
         row_gone(l, it->seq);
     else
@@ -63,13 +61,17 @@ static struct queue_item **at(const struct queue_items *l, size_t i)
 
 void items_clear(struct queue_items *l)
 {
-    size_t n = l->n, head = l->head;
-    struct queue_item **all = steal(&l->all);
+    size_t n = l->n_ring, head = l->head, n_back = l->n_back;
+    struct queue_item **all = steal(&l->all), **back = steal(&l->back);
     size_t cap = l->cap;
-    l->n = l->head = l->cap = 0;
+    l->n = l->n_ring = l->head = l->cap = l->bytes = 0;
+    l->n_back = l->cap_back = 0;
     for (size_t i = 0; i < n; i++)
-        value_unref(item_end(l, all[(head + i) & (cap - 1)]));
+        value_unref(items_end(l, all[(head + i) & (cap - 1)]));
+    for (size_t i = 0; i < n_back; i++)
+        value_unref(items_end(l, back[i]));
     free(all);
+    free(back);
 }
 
 void items_free(struct queue_items *l)
@@ -83,11 +85,11 @@ void items_free(struct queue_items *l)
 
 static void reserve(struct queue_items *l)
 {
-    if (l->n < l->cap)
+    if (l->n_ring < l->cap)
         return;
     size_t cap = l->cap ? l->cap * 2 : 8;
     struct queue_item **all = xmalloc(cap * sizeof *all);
-    for (size_t i = 0; i < l->n; i++)
+    for (size_t i = 0; i < l->n_ring; i++)
         all[i] = *at(l, i);
     free(l->all);
     l->all = all;
@@ -217,14 +219,14 @@ static bool heap_path(struct queue_item **heap, size_t n, size_t *way, size_t *s
 static struct queue_item *heap_take(struct queue_items *l, struct value **error)
 {
     size_t way[64], steps, i = 0;
-    if (!heap_path(l->all, l->n - 1, way, &steps, error))
+    if (!heap_path(l->all, l->n_ring - 1, way, &steps, error))
         return NULL;
-    struct queue_item *first = l->all[0], *last = l->all[--l->n];
+    struct queue_item *first = l->all[0], *last = l->all[--l->n_ring];
     for (size_t k = 0; k < steps; k++) {
         l->all[i] = l->all[way[k]];
         i = way[k];
     }
-    if (l->n > 0)
+    if (l->n_ring > 0)
         l->all[i] = last;
     return first;
 }
@@ -233,9 +235,10 @@ static bool add(struct queue_items *l, struct queue_item *it, struct value **err
 {
     reserve(l);
     if (l->order != ITEMS_PRIORITY)
-        *at(l, l->n) = it;
-    else if (!heap_up(l->all, l->n, it, error))
+        *at(l, l->n_ring) = it;
+    else if (!heap_up(l->all, l->n_ring, it, error))
         return false;
+    l->n_ring++;
     l->n++;
     l->bytes += value_bytes(it->value);
     return true;
@@ -265,21 +268,79 @@ void items_load(struct queue_items *l, uint64_t seq, struct value *v)
     add(l, it, NULL);
 }
 
+/* ---- what was given back ---- */
+
+/* Whether a is taken before b. */
+static bool comes_first(const struct queue_items *l, const struct queue_item *a,
+                        const struct queue_item *b)
+{
+    return l->order == ITEMS_FIFO ? a->seq < b->seq : a->seq > b->seq;
+}
+
+static void back_add(struct queue_items *l, struct queue_item *it)
+{
+    if (l->n_back == l->cap_back)
+        l->back = xgrow(l->back, &l->cap_back, l->n_back + 1, sizeof(struct queue_item *));
+    size_t i = l->n_back++;
+    for (; i > 0 && comes_first(l, it, l->back[(i - 1) / 2]); i = (i - 1) / 2)
+        l->back[i] = l->back[(i - 1) / 2];
+    l->back[i] = it;
+}
+
+static struct queue_item *back_take(struct queue_items *l)
+{
+    struct queue_item *first = l->back[0], *last = l->back[--l->n_back];
+    size_t i = 0, n = l->n_back;
+    for (size_t child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && comes_first(l, l->back[child + 1], l->back[child]))
+            child++;
+        if (!comes_first(l, l->back[child], last))
+            break;
+        l->back[i] = l->back[child];
+    }
+    if (n > 0)
+        l->back[i] = last;
+    return first;
+}
+
+static struct queue_item *ring_take(struct queue_items *l)
+{
+    if (l->n_ring == 0)
+        return back_take(l);
+    struct queue_item *it = *at(l, l->order == ITEMS_FIFO ? 0 : l->n_ring - 1);
+    if (l->n_back > 0 && comes_first(l, l->back[0], it))
+        return back_take(l);
+    if (l->order == ITEMS_FIFO)
+        l->head = (l->head + 1) & (l->cap - 1);
+    l->n_ring--;
+    return it;
+}
+
+struct queue_item *items_borrow(struct queue_items *l, struct value **error)
+{
+    struct queue_item *it = l->order == ITEMS_PRIORITY ? heap_take(l, error) : ring_take(l);
+    if (!it)
+        return NULL;
+    l->n--;
+    l->bytes -= value_bytes(it->value);
+    return it;
+}
+
+void items_give_back(struct queue_items *l, struct queue_item *it)
+{
+    if (l->order == ITEMS_PRIORITY) {
+        add(l, it, NULL);
+        return;
+    }
+    back_add(l, it);
+    l->n++;
+    l->bytes += value_bytes(it->value);
+}
+
 struct value *items_take(struct queue_items *l, struct value **error)
 {
-    struct queue_item *it;
-    if (l->order == ITEMS_PRIORITY) {
-        it = heap_take(l, error);
-        return it ? item_end(l, it) : NULL;
-    }
-    if (l->order == ITEMS_FIFO) {
-        it = *at(l, 0);
-        l->head = (l->head + 1) & (l->cap - 1);
-    } else {
-        it = *at(l, l->n - 1);
-    }
-    l->n--;
-    return item_end(l, it);
+    struct queue_item *it = items_borrow(l, error);
+    return it ? items_end(l, it) : NULL;
 }
 
 void items_collected(struct queue_items *l)

@@ -24,7 +24,10 @@ struct item_range {
 struct queue_items {
     enum items_order order;
     struct queue_item **all; /* a ring; with priorities a heap that begins at 0 */
-    size_t head, n, cap;
+    size_t head, n_ring, cap;
+    struct queue_item **back; /* that were given back: a heap, by the order of taking */
+    size_t n_back, cap_back;
+    size_t n;     /* of both */
     size_t bytes; /* value_bytes() of all */
     uint64_t next_seq;
     struct queue_item *fresh_first, *fresh_last; /* without a row */
@@ -40,6 +43,13 @@ bool items_put(struct queue_items *l, struct value *v, struct value **error);
 void items_load(struct queue_items *l, uint64_t seq, struct value *v);
 /* The caller's reference; NULL: *error. There must be one. */
 struct value *items_take(struct queue_items *l, struct value **error);
+/* The same, but its row stays: until it is given back or ended. */
+struct queue_item *items_borrow(struct queue_items *l, struct value **error);
+/* Where it was, before what was put later. With priorities that can't be compared any more it comes
+ * somewhere. */
+void items_give_back(struct queue_items *l, struct queue_item *it);
+/* Its row goes too; the caller's reference to its value. */
+struct value *items_end(struct queue_items *l, struct queue_item *it);
 void items_clear(struct queue_items *l);
 /* The rows are as they are now. */
 void items_collected(struct queue_items *l);

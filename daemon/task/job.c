@@ -5,11 +5,13 @@
 #include "daemon/task/save.h"
 #include "proto/mem.h"
 
-struct job *job_new(struct runtime *rt, uint64_t id, struct program *program)
+struct job *job_new(struct runtime *rt, uint64_t id, uint32_t owner, struct program *program)
 {
     struct job *job = xcalloc(1, sizeof *job);
     job->rt = rt;
     job->id = id;
+    job->owner = owner;
+    job->objects.job = job;
     job->program = program_ref(program);
     job->priority = program_document(program)->priority;
     job->next_task = 1;
@@ -74,7 +76,8 @@ void job_free(struct job *job)
     coro_list_release(&job->left);
     timer_cancel(&job->deadline);
     value_unref(job->failure);
-    objects_release(job);
+    objects_release(&job->objects);
+    free(job->objects.changed);
     for (; r->n > 0; r->n--, r->head++) /* timers that were cancelled are the queue's */
         handle_release(&r->ring[r->head & (r->cap - 1)]);
     ready_release(r);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "daemon/base/map.h"
+#include "daemon/task/named.h"
 #include "daemon/task/object.h"
 #include "daemon/task/task.h"
 
@@ -48,12 +49,13 @@ enum job_phase { PHASE_MAIN, PHASE_SHUTDOWN, PHASE_OVER };
 struct job {
     struct runtime *rt;
     uint64_t id;
+    uint32_t owner; /* whose named objects it uses */
     struct program *program;
     int priority;          /* of its commands unless they say */
     struct job *next_work; /* in the runtime's queue */
     bool queued, dirty, stop, fresh;
     uint8_t phase, stuck; /* stuck: how often nothing could run */
-    uint32_t next_task, next_scope, next_coro, next_gather, next_object;
+    uint32_t next_task, next_scope, next_coro, next_gather;
     uint64_t next_timer, lines, ends;
     int64_t now_us;
     struct ready ready;
@@ -74,12 +76,9 @@ struct job {
     struct timer *deadline;
     struct gather *closing; /* the round of the shutdown */
     struct coro_list left;  /* coroutines that nobody started, for the job's end */
-    struct object *first_object, *last_object;
-    struct object **changed_objects; /* dirty, each kept by its bit */
-    size_t n_changed_objects, cap_changed_objects;
-    size_t n_objects, n_items, item_bytes; /* items: of all its queues */
-    bool object_rows;                      /* some were stored */
-    uint64_t stop_seq;                     /* of the HANDLE_STOP in the queue */
+    struct object_home objects;
+    struct object_use use;
+    uint64_t stop_seq; /* of the HANDLE_STOP in the queue */
 };
 
 struct runtime {
@@ -93,12 +92,13 @@ struct runtime {
     struct job **dirty; /* for runtime_collect() */
     size_t n_dirty, cap_dirty;
     size_t live, max_live;
+    struct named_objects named;
 };
 
 /* The job is over and its last rows were collected. */
 void runtime_forget(struct runtime *rt, struct job *job);
 
-struct job *job_new(struct runtime *rt, uint64_t id, struct program *program);
+struct job *job_new(struct runtime *rt, uint64_t id, uint32_t owner, struct program *program);
 void job_free(struct job *job);
 /* Has something to run or to tell: it goes to the runtime's queue. */
 void job_wake(struct job *job);

@@ -198,12 +198,12 @@ struct task *load_task(struct job_loader *l, uint32_t id)
     return row->task;
 }
 
-struct job_loader *runtime_load_begin(struct runtime *rt, uint64_t job, struct program *program,
-                                      const char *state, size_t len)
+struct job_loader *runtime_load_begin(struct runtime *rt, uint64_t job, uint32_t owner,
+                                      struct program *program, const char *state, size_t len)
 {
     struct job_loader *l = xcalloc(1, sizeof *l);
     l->rt = rt;
-    l->job = job_new(rt, job, program);
+    l->job = job_new(rt, job, owner, program);
     l->job->fresh = false;
     l->state = xmemdup(state, len);
     l->state_len = len;

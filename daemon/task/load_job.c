@@ -30,7 +30,7 @@ static bool load_state(struct job_loader *l)
     job->next_scope = (uint32_t)scope;
     job->next_coro = (uint32_t)coro;
     job->next_gather = (uint32_t)gather;
-    job->next_object = (uint32_t)object;
+    job->objects.last_id = (uint32_t)object;
     l->running = (uint32_t)running;
     if (closing > 0) {
         job->closing = load_gather(l, (uint32_t)closing);

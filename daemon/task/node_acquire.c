@@ -30,7 +30,7 @@ static void acquire_end(struct task *t, struct object_act *a, enum progress p, s
         barrier_reset(a->object);
     else
         barrier_abort(a->object);
-    lock_release(a->object, &none);
+    lock_release(a->object, t->job, &none);
     value_unref(none);
     task_done(t, DONE_NORMAL, value_null());
 }
@@ -130,9 +130,8 @@ static bool notify_all(struct task *t, struct object *o, const struct act *act,
 
 static bool release(struct task *t, struct object *o, const struct act *act, struct value **error)
 {
-    (void)t;
     (void)act;
-    return lock_release(o, error);
+    return lock_release(o, t->job, error);
 }
 
 static bool set_event(struct task *t, struct object *o, const struct act *act, struct value **error)

@@ -1,10 +1,16 @@
 /* What makes an object: `queue`, `lock`, `semaphore` and so on. Its value is the handle. */
+#include <string.h>
+
 #include "daemon/task/job.h"
 #include "daemon/task/object.h"
 
+struct made {
+    struct expr *number; /* maxsize, value, parties; NULL: not given */
+    struct expr *name;   /* NULL: it is the job's own */
+};
 struct make_node {
     struct node node;
-    struct expr *number; /* maxsize, value, parties; NULL: not given */
+    struct made made;
 };
 
 /* ---- keys ---- */
@@ -42,27 +48,38 @@ static void number_release(void *out)
     expr_free(*(struct expr **)out);
 }
 
-/* Objects that jobs share have a name: the only place that knows them. */
-static void shared_parse(struct parser *p, const json_t *json, void *out)
+static bool is_name(const struct value *v)
 {
-    (void)json;
-    (void)out;
-    parser_complain(p, NULL, "an object with a name is not supported by this version");
+    size_t len;
+    const char *s = value_get_string(v, &len);
+    return value_type(v) == VALUE_STRING && len > 0 && len <= NAME_MAX_BYTES &&
+           strlen(s) == len;
 }
 
-static void shared_release(void *out)
+static void name_parse(struct parser *p, const json_t *json, void *out)
 {
-    (void)out;
+    struct expr *e = parser_expr(p, json);
+    *(struct expr **)out = e;
+    const struct value *v = expr_literal(e);
+    if (v && !is_name(v))
+        parser_complain(p, NULL, "a name is text of 1 to %d bytes", (int)NAME_MAX_BYTES);
+}
+
+static void made_release(void *out)
+{
+    struct made *m = out;
+    expr_free(m->number);
+    expr_free(m->name);
 }
 
 static const struct field_type maxsize_type = {maxsize_parse, number_release, "a whole number"};
 static const struct field_type value_type_ = {value_parse_field, number_release, "a whole number"};
 static const struct field_type parties_type = {parties_parse, number_release, "a whole number"};
-static const struct field_type shared_type = {shared_parse, shared_release, "a name"};
+static const struct field_type name_type = {name_parse, number_release, "a name"};
 
 #define SHARED                                                                                     \
     {                                                                                              \
-        "name", &shared_type, 0, false, NULL                                                       \
+        "name", &name_type, offsetof(struct made, name), false, NULL                                                       \
     }
 static const struct field queue_rows[] = {
     {"maxsize", &maxsize_type, 0, false, NULL}, SHARED, {NULL}};
@@ -108,10 +125,10 @@ static void barrier_parse(struct parser *p, const json_t *json, void *out)
         parties_parse(p, json, out);
 }
 
-static const struct field_type field_queue = {queue_parse, number_release, "{maxsize} or {}"};
-static const struct field_type field_lock = {lock_parse, number_release, "{}"};
-static const struct field_type field_semaphore = {semaphore_parse, number_release, "a number"};
-static const struct field_type field_barrier = {barrier_parse, number_release, "a number"};
+static const struct field_type field_queue = {queue_parse, made_release, "{maxsize} or {}"};
+static const struct field_type field_lock = {lock_parse, made_release, "{}"};
+static const struct field_type field_semaphore = {semaphore_parse, made_release, "a number"};
+static const struct field_type field_barrier = {barrier_parse, made_release, "a number"};
 
 /* ---- making ---- */
 
@@ -156,22 +173,48 @@ static const char *number_name(enum object_type type)
     }
 }
 
+static struct object *make_named(const struct task *t, const struct expr *e,
+                                 const struct named_wish *wish, struct value **error)
+{
+    cleanup_value struct value *name = task_try_eval(t, e, error);
+    if (!name)
+        return NULL;
+    if (!is_name(name)) {
+        *error = value_type(name) != VALUE_STRING
+                     ? error_new("TypeError", "the name of an object must be a string, not %s",
+                                 value_type_name(name))
+                     : error_new("ValueError", "the name of an object has 1 to %d bytes, none 0",
+                                 (int)NAME_MAX_BYTES);
+        return NULL;
+    }
+    return named_use(t->job->rt, t->job->owner, value_get_string(name, NULL), wish, error);
+}
+
+static struct object *make_own(struct job *job, const struct named_wish *wish,
+                               struct value **error)
+{
+    struct object *o = object_new(&job->objects, &job->use, wish->type, error);
+    if (!o)
+        return NULL;
+    o->limit = wish->number;
+    o->value = object_is(o, IS_ANY_SEMAPHORE) ? wish->number : 0;
+    return o;
+}
+
 static void make(struct task *t, const struct act *act, enum object_type type)
 {
-    const struct make_node *n = (const struct make_node *)(const void *)act->node;
+    const struct made *m = &((const struct make_node *)(const void *)act->node)->made;
     struct value *error = NULL;
     bool semaphore = type == OBJECT_SEMAPHORE || type == OBJECT_BOUNDED_SEMAPHORE;
-    int64_t number;
+    struct named_wish wish = {.type = type, .has_number = m->number != NULL};
     struct object *o = NULL;
-    if (eval_whole(t, n->number, number_name(type), semaphore ? 1 : 0, &number, &error) &&
-        check(type, number, &error))
-        o = object_new(t->job, type, &error);
+    if (eval_whole(t, m->number, number_name(type), semaphore ? 1 : 0, &wish.number, &error) &&
+        check(type, wish.number, &error))
+        o = m->name ? make_named(t, m->name, &wish, &error) : make_own(t->job, &wish, &error);
     if (!o) {
         task_raise(t, error);
         return;
     }
-    o->limit = number;
-    o->value = semaphore ? number : 0;
     struct value *v = object_value(o);
     object_unref(o);
     task_done(t, DONE_NORMAL, v);
@@ -183,7 +226,7 @@ static void make(struct task *t, const struct act *act, enum object_type type)
         make(t, a, OBJECT_##NAME);                                                                 \
     }                                                                                              \
     static const struct field name_##_fields[] = {                                                 \
-        {#name_, &(field_), offsetof(struct make_node, number), true, help_},                      \
+        {#name_, &(field_), offsetof(struct make_node, made), true, help_},                      \
         {NULL},                                                                                    \
     };                                                                                             \
     const struct node_kind node_##name_ = {                                                        \
@@ -192,7 +235,8 @@ static void make(struct task *t, const struct act *act, enum object_type type)
         .start = name_##_start,                                                                    \
     }
 
-MAKE(QUEUE, queue, field_queue, "{maxsize}: as many items at once; without it any number.");
+MAKE(QUEUE, queue, field_queue, "{maxsize}: as many items at once; without it any number. {name}: "
+                         "shared by all jobs of the owner.");
 MAKE(LIFO_QUEUE, lifo_queue, field_queue, "The same; the newest item comes first.");
 MAKE(PRIORITY_QUEUE, priority_queue, field_queue, "The same; the lowest item comes first.");
 MAKE(LOCK, lock, field_lock, "{}.");

@@ -69,7 +69,7 @@ static void with_on_child(struct task *t, struct act *act, enum completion how, 
 {
     struct object_act *a = (struct object_act *)act;
     struct value *error = NULL;
-    if (object_is(a->object, IS_BARRIER) || lock_release(a->object, &error)) {
+    if (object_is(a->object, IS_BARRIER) || lock_release(a->object, t->job, &error)) {
         task_done(t, how, v);
         return;
     }

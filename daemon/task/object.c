@@ -4,26 +4,35 @@
 #include "daemon/task/job.h"
 #include "proto/mem.h"
 
-struct object *object_new(struct job *job, enum object_type type, struct value **error)
+struct object *object_stray(enum object_type type, uint32_t id)
 {
-    if (job->n_objects >= JOB_MAX_OBJECTS) {
-        *error = error_new("RuntimeError", "too many objects: a job may have %d at the same time",
-                           (int)JOB_MAX_OBJECTS);
-        return NULL;
-    }
     struct object *o = xcalloc(1, sizeof *o);
     o->refs = 1;
-    o->id = ++job->next_object;
-    o->job = job;
+    o->id = id;
     o->type = (uint8_t)type;
     if (object_is(o, IS_ANY_QUEUE))
         o->items = items_new(type == OBJECT_QUEUE        ? ITEMS_FIFO
                              : type == OBJECT_LIFO_QUEUE ? ITEMS_LIFO
                                                          : ITEMS_PRIORITY);
-    o->prev = job->last_object;
-    *(o->prev ? &o->prev->next : &job->first_object) = o;
-    job->last_object = o;
-    job->n_objects++;
+    return o;
+}
+
+struct object *object_new(struct object_home *home, struct object_use *use, enum object_type type,
+                          struct value **error)
+{
+    if (use->objects >= JOB_MAX_OBJECTS) {
+        *error = error_new("RuntimeError", "too many objects: %s may have %d%s at the same time",
+                           home->job ? "a job" : "an owner", (int)JOB_MAX_OBJECTS,
+                           home->job ? "" : " with names");
+        return NULL;
+    }
+    struct object *o = object_stray(type, ++home->last_id);
+    o->home = home;
+    o->use = use;
+    o->prev = home->last;
+    *(o->prev ? &o->prev->next : &home->first) = o;
+    home->last = o;
+    use->objects++;
     object_touch(o);
     return o;
 }
@@ -36,12 +45,13 @@ struct object *object_ref(struct object *o)
 
 void object_free(struct object *o)
 {
-    struct job *job = o->job;
-    if (job) {
-        *(o->prev ? &o->prev->next : &job->first_object) = o->next;
-        *(o->next ? &o->next->prev : &job->last_object) = o->prev;
-        job->n_objects--;
+    struct object_home *home = o->home;
+    if (home) {
+        *(o->prev ? &o->prev->next : &home->first) = o->next;
+        *(o->next ? &o->next->prev : &home->last) = o->prev;
+        o->use->objects--;
     }
+    named_free(o->named);
     items_free(o->items);
     free(o);
 }
@@ -50,7 +60,7 @@ void object_unref(struct object *o)
 {
     if (!o || --o->refs > 0)
         return;
-    if (!o->job) {
+    if (!o->home) {
         object_free(o);
         return;
     }
@@ -62,31 +72,31 @@ void object_unref(struct object *o)
 
 void object_touch(struct object *o)
 {
-    struct job *job = o->job;
-    if (!job || o->dirty)
+    struct object_home *home = o->home;
+    if (!home || o->dirty)
         return;
     o->dirty = true;
-    if (job->n_changed_objects == job->cap_changed_objects)
-        job->changed_objects = xgrow(job->changed_objects, &job->cap_changed_objects,
-                                     job->n_changed_objects + 1, sizeof(struct object *));
-    job->changed_objects[job->n_changed_objects++] = o;
-    job_touch(job);
+    if (home->n_changed == home->cap_changed)
+        home->changed = xgrow(home->changed, &home->cap_changed, home->n_changed + 1,
+                              sizeof(struct object *));
+    home->changed[home->n_changed++] = o;
+    if (home->job)
+        job_touch(home->job);
 }
 
-void objects_release(struct job *job)
+void objects_release(struct object_home *home)
 {
-    for (struct object *o = job->first_object; o; o = o->next) {
+    for (struct object *o = home->first; o; o = o->next) {
         object_ref(o);
         o->dirty = false;
     }
-    job->n_changed_objects = 0;
-    free(steal(&job->changed_objects));
-    for (struct object *o = job->first_object; o; o = o->next)
+    home->n_changed = 0;
+    for (struct object *o = home->first; o; o = o->next)
         object_drop_items(o);
-    while (job->first_object) {
-        struct object *o = job->first_object;
-        job->first_object = o->next;
-        o->job = NULL;
+    while (home->first) {
+        struct object *o = home->first;
+        home->first = o->next;
+        o->home = NULL;
         object_unref(o);
     }
 }
@@ -111,7 +121,7 @@ static const struct handle_class classes[OBJECT_TYPES] = {
 
 struct value *object_value(struct object *o)
 {
-    return value_handle(&classes[o->type], object_ref(o), o->id);
+    return value_handle(&classes[o->type], object_ref(o), object_number(o));
 }
 
 struct object *object_of(const struct value *v)
@@ -133,19 +143,34 @@ enum object_type object_type_of(const char *verb)
     return (enum object_type)i;
 }
 
+const char *object_article(const struct object *o)
+{
+    return strchr("aeiou", object_verb(o)[0]) ? "an" : "a";
+}
+
+uint64_t object_number(const struct object *o)
+{
+    return o->named ? ((uint64_t)o->type + 1) << 32 | o->id : o->id;
+}
+
 void object_put_name(const struct object *o, struct buf *out)
 {
-    buf_printf(out, "%s %u", object_verb(o), o->id);
+    if (o->named && o->named->name)
+        buf_printf(out, "%s \"%s\"", object_verb(o), o->named->name);
+    else
+        buf_printf(out, "%s %u", object_verb(o), o->id);
 }
 
 struct object *object_needed(const struct value *v, unsigned types, const char *verb,
                              const char *what, struct value **error)
 {
     struct object *o = object_of(v);
-    if (o && object_is(o, types))
+    if (o && object_is(o, types) && !named_is_removed(o))
         return o;
-    const char *article = o ? strchr("aeiou", object_verb(o)[0]) ? "an " : "a " : "";
-    *error =
-        error_new("TypeError", "%s takes %s, not %s%s", verb, what, article, value_type_name(v));
+    if (o && object_is(o, types))
+        *error = named_removed_error(o);
+    else
+        *error = error_new("TypeError", "%s takes %s, not %s%s%s", verb, what,
+                           o ? object_article(o) : "", o ? " " : "", value_type_name(v));
     return NULL;
 }

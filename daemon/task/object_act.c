@@ -24,7 +24,7 @@ bool object_awake(struct task *t, struct object_act *a)
 
 enum progress acquire_begin(struct task *t, struct object_act *a)
 {
-    if (lock_try(a->object))
+    if (lock_try(a->object, t->job))
         return PROGRESS_DONE;
     object_suspend(t, a, LIST_LOCK);
     return PROGRESS_WAITS;
@@ -33,9 +33,13 @@ enum progress acquire_begin(struct task *t, struct object_act *a)
 enum progress acquire_go_on(struct task *t, struct object_act *a, enum completion how,
                             struct value **error)
 {
-    (void)error;
     bool woken = object_awake(t, a);
-    lock_waited(a->object, woken, how == DONE_NORMAL);
+    if (named_is_removed(a->object)) {
+        if (how == DONE_NORMAL)
+            *error = named_removed_error(a->object);
+        return PROGRESS_FAILED;
+    }
+    lock_waited(a->object, t->job, woken, how == DONE_NORMAL);
     return how == DONE_NORMAL ? PROGRESS_DONE : PROGRESS_FAILED;
 }
 
@@ -84,10 +88,13 @@ bool object_act_waiting(const struct act *act)
 
 void object_act_release(struct task *t, struct act *act)
 {
-    (void)t;
     struct object_act *a = (struct object_act *)act;
-    if (act->phase > 0 && a->object)
+    if (act->phase > 0 && a->object) {
         waiters_remove(list_of(a), &a->waiter);
+        if (t->future != FUTURE_PENDING)
+            named_forgo(a->object, (enum object_list)(act->phase - 1), t->job,
+                        t->future == FUTURE_DONE);
+    }
     value_unref(steal(&a->value));
     object_unref(steal(&a->object));
 }
@@ -96,7 +103,7 @@ void object_act_save(const struct task *t, const struct act *act, struct buf *ou
 {
     (void)t;
     const struct object_act *a = (const struct object_act *)act;
-    put_varint(out, a->object->id);
+    put_varint(out, object_number(a->object));
     put_u8(out, a->part);
     put_u8(out, a->relock);
     value_save_opt(a->value, out);

@@ -67,6 +67,6 @@ struct value *object_attribute(void *object, const char *name, struct value **er
         if (object_is(o, attributes[i].types) && strcmp(attributes[i].name, name) == 0)
             return attributes[i].get(o);
     *error = error_new("TypeError", "%s %s has no attribute '%s'",
-                       strchr("aeiou", object_verb(o)[0]) ? "an" : "a", object_verb(o), name);
+                       object_article(o), object_verb(o), name);
     return NULL;
 }

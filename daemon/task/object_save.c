@@ -7,16 +7,21 @@
 #include "daemon/task/save.h"
 #include "proto/mem.h"
 
+static uint64_t job_of(const struct object *o)
+{
+    return o->home->job ? o->home->job->id : 0;
+}
+
 static void collect_items(struct object *o, const struct runtime_sink *sink, void *arg,
                           struct buf *data)
 {
     struct queue_items *l = o->items;
     for (size_t i = 0; i < l->n_gone; i++)
-        sink->items_gone(arg, o->job->id, o->id, l->gone[i].first, l->gone[i].last);
+        sink->items_gone(arg, job_of(o), o->id, l->gone[i].first, l->gone[i].last);
     for (const struct queue_item *it = l->fresh_first; it; it = it->next) {
         buf_clear(data);
         value_save(data, it->value);
-        struct item_row row = {.job = o->job->id,
+        struct item_row row = {.job = job_of(o),
                                .object = o->id,
                                .seq = it->seq,
                                .value = data->data,
@@ -37,37 +42,39 @@ static void collect_object(struct object *o, const struct runtime_sink *sink, vo
     put_svarint(data, o->limit);
     put_svarint(data, o->value);
     put_varint(data, o->items ? o->items->next_seq : 0);
-    struct object_row row = {.job = o->job->id,
+    if (o->named)
+        named_save(o->named, data);
+    struct object_row row = {.job = job_of(o),
                              .id = o->id,
                              .fresh = !o->collected,
                              .state = data->data,
                              .state_len = data->len};
     sink->object(arg, &row);
-    o->collected = o->job->object_rows = true;
+    o->collected = o->home->rows = true;
     if (o->items)
         collect_items(o, sink, arg, data);
 }
 
-void objects_collect(struct job *job, const struct runtime_sink *sink, void *arg)
+void objects_collect(struct object_home *home, const struct runtime_sink *sink, void *arg)
 {
     struct buf data = {0};
-    if (job->phase == PHASE_OVER) {
-        if (job->object_rows)
-            sink->objects_gone(arg, job->id);
+    if (home->job && home->job->phase == PHASE_OVER) {
+        if (home->rows)
+            sink->objects_gone(arg, home->job->id);
         return;
     }
-    for (size_t i = 0; i < job->n_changed_objects; i++) {
-        struct object *o = job->changed_objects[i];
+    for (size_t i = 0; i < home->n_changed; i++) {
+        struct object *o = home->changed[i];
         o->dirty = false;
         if (o->refs > 0) {
             collect_object(o, sink, arg, &data);
             continue;
         }
         if (o->collected)
-            sink->object_gone(arg, job->id, o->id);
+            sink->object_gone(arg, job_of(o), o->id);
         object_free(o);
     }
-    job->n_changed_objects = 0;
+    home->n_changed = 0;
     buf_release(&data);
 }
 
@@ -79,15 +86,14 @@ static bool refuse(struct job_loader *l, struct err *err, const char *what)
     return err_set(err, EBADMSG, "job %" PRIu64 ": %s", l->job->id, what);
 }
 
-static bool state_load(struct object *o, const struct object_row *row)
+bool object_state_load(struct object *o, struct reader *r)
 {
-    struct reader r = READER(row->state, row->state_len);
-    uint8_t version = get_u8(&r), type = get_u8(&r), flag = get_u8(&r);
-    o->state = get_u8(&r);
-    o->limit = get_svarint(&r);
-    o->value = get_svarint(&r);
-    uint64_t next_seq = get_varint(&r);
-    if (!reader_done(&r) || version != ROW_VERSION || type != o->type || flag > 1 ||
+    uint8_t version = get_u8(r), type = get_u8(r), flag = get_u8(r);
+    o->state = get_u8(r);
+    o->limit = get_svarint(r);
+    o->value = get_svarint(r);
+    uint64_t next_seq = get_varint(r);
+    if (r->failed || version != ROW_VERSION || type != o->type || flag > 1 ||
         o->state > BARRIER_BROKEN || o->value < 0 || next_seq > INT64_MAX ||
         (type == OBJECT_BARRIER && (o->limit < 1 || o->value > o->limit)))
         return false;
@@ -97,18 +103,19 @@ static bool state_load(struct object *o, const struct object_row *row)
     return true;
 }
 
-/* One with this number; job->next_object is read later. */
+/* One with this number; the last one's is read later. */
 static struct object *make(struct job_loader *l, uint32_t id, enum object_type type)
 {
     struct value *error = NULL;
-    uint32_t next = l->job->next_object;
-    l->job->next_object = id - 1;
-    struct object *o = object_new(l->job, type, &error);
-    l->job->next_object = next;
+    struct object_home *home = &l->job->objects;
+    uint32_t last = home->last_id;
+    home->last_id = id - 1;
+    struct object *o = object_new(home, &l->job->use, type, &error);
+    home->last_id = last;
     value_unref(error);
     if (!o)
         return NULL;
-    l->job->n_changed_objects--; /* it is as its row says */
+    home->n_changed--; /* it is as its row says */
     o->dirty = false;
     map_put(&l->objects, id, o);
     return o;
@@ -118,11 +125,12 @@ bool runtime_load_object(struct job_loader *l, const struct object_row *row, str
 {
     uint8_t type = row->state_len > 1 ? (uint8_t)row->state[1] : OBJECT_TYPES;
     struct object *o = NULL;
+    struct reader r = READER(row->state, row->state_len);
     if (row->id > 0 && !map_get(&l->objects, row->id) && type < OBJECT_TYPES)
         o = make(l, row->id, (enum object_type)type);
-    if (!o || !state_load(o, row))
+    if (!o || !object_state_load(o, &r) || !reader_done(&r))
         return refuse(l, err, "an object's row is damaged");
-    o->collected = l->job->object_rows = true;
+    o->collected = l->job->objects.rows = true;
     return true;
 }
 
@@ -151,8 +159,8 @@ bool load_items(struct job_loader *l)
             value_unref(v);
             return load_fail(l, "an item");
         }
-        l->job->n_items++;
-        l->job->item_bytes += value_bytes(v);
+        l->job->use.items++;
+        l->job->use.item_bytes += value_bytes(v);
         items_load(it->object->items, it->seq, v);
     }
     return true;
@@ -160,26 +168,44 @@ bool load_items(struct job_loader *l)
 
 bool load_objects(struct job_loader *l)
 {
-    for (const struct object *o = l->job->first_object; o; o = o->next)
-        if (o->id > l->job->next_object)
+    for (const struct object *o = l->job->objects.first; o; o = o->next)
+        if (o->id > l->job->objects.last_id)
             return load_fail(l, "an object's number");
     return true;
 }
 
+/* By the number of one with a name; borrowed. Of one that was removed a stray is left. */
+static struct object *load_named(struct job_loader *l, uint64_t number)
+{
+    uint64_t type = (number >> 32) - 1;
+    struct object *o = map_get(&l->rt->named.by_id, (uint32_t)number);
+    if (type >= OBJECT_TYPES || (uint32_t)number == 0)
+        return NULL;
+    if (o && o->type == type)
+        return o;
+    o = map_get(&l->objects, number);
+    if (!o) {
+        o = named_stray(l->rt, (enum object_type)type, (uint32_t)number);
+        map_put(&l->objects, number, o);
+    }
+    return o;
+}
+
 struct object *load_object(struct job_loader *l, uint64_t id, unsigned types)
 {
-    struct object *o = map_get(&l->objects, id);
+    struct object *o = id > UINT32_MAX ? load_named(l, id) : map_get(&l->objects, id);
     return o && object_is(o, types) ? object_ref(o) : NULL;
 }
 
 struct value *load_object_value(struct job_loader *l, const char *kind, uint64_t id)
 {
-    struct object *o = map_get(&l->objects, id);
+    bool named = id > UINT32_MAX;
     unsigned type = object_type_of(kind);
-    if (type == OBJECT_TYPES || id == 0 || id > l->job->next_object)
+    if (type == OBJECT_TYPES || id == 0 || (!named && id > l->job->objects.last_id))
         return NULL;
+    struct object *o = named ? load_named(l, id) : map_get(&l->objects, id);
     /* Rows of ended tasks may still name one that went since: nobody reaches it. */
-    if (!o)
+    if (!o && !named)
         o = make(l, (uint32_t)id, (enum object_type)type);
     return o && o->type == type ? object_value(o) : NULL;
 }

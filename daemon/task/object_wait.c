@@ -12,7 +12,7 @@ enum progress condition_begin(struct task *t, struct object_act *a, struct value
         *error = error_new("RuntimeError", "cannot wait on un-acquired lock");
         return PROGRESS_FAILED;
     }
-    lock_release(o, error);
+    lock_release(o, t->job, error);
     a->relock = false;
     object_suspend(t, a, LIST_NOTIFY);
     return PROGRESS_WAITS;
@@ -23,8 +23,12 @@ enum progress condition_go_on(struct task *t, struct object_act *a, enum complet
 {
     bool woken = object_awake(t, a);
     enum progress p;
+    if (named_is_removed(a->object) && how == DONE_NORMAL) {
+        *error = named_removed_error(a->object);
+        return PROGRESS_FAILED;
+    }
     if (a->relock)
-        lock_waited(a->object, woken, how == DONE_NORMAL);
+        lock_waited(a->object, t->job, woken, how == DONE_NORMAL);
     if (how == DONE_RAISE) { /* the last one is raised, with the lock */
         value_unref(a->value);
         a->value = steal(error);
@@ -47,12 +51,11 @@ enum progress condition_go_on(struct task *t, struct object_act *a, enum complet
 
 /* ---- asyncio.Barrier.wait() ---- */
 
-static enum progress barrier_leave(struct object_act *a, struct value **error, bool failed)
+static enum progress barrier_leave(const struct task *t, struct object_act *a, bool failed)
 {
     struct value *none = NULL;
-    (void)error;
-    barrier_exit(a->object);
-    lock_release(a->object, &none);
+    barrier_exit(a->object, t->job);
+    lock_release(a->object, t->job, &none);
     value_unref(none);
     return failed ? PROGRESS_FAILED : PROGRESS_DONE;
 }
@@ -67,7 +70,7 @@ static enum progress barrier_fill(struct task *t, struct object_act *a, struct v
     bool broken = o->state == BARRIER_BROKEN || o->state == BARRIER_RESETTING;
     if (broken)
         *error = error_new("BrokenBarrierError", "Abort or reset of barrier");
-    return barrier_leave(a, error, broken);
+    return barrier_leave(t, a, broken);
 }
 
 static enum progress barrier_enter(struct task *t, struct object_act *a, struct value **error)
@@ -79,17 +82,18 @@ static enum progress barrier_enter(struct task *t, struct object_act *a, struct 
         return condition_begin(t, a, error);
     if (o->state == BARRIER_BROKEN) {
         *error = error_new("BrokenBarrierError", "Barrier aborted");
-        lock_release(o, &none);
+        lock_release(o, t->job, &none);
         value_unref(none);
         return PROGRESS_FAILED;
     }
     a->act.count = (uint32_t)o->value++;
+    hold_add(o, t->job);
     object_touch(o);
     if (o->value < o->limit)
         return barrier_fill(t, a, error);
     o->state = BARRIER_DRAINING;
     condition_wake(o, INT64_MAX);
-    return barrier_leave(a, error, false);
+    return barrier_leave(t, a, false);
 }
 
 enum progress barrier_begin(struct task *t, struct object_act *a, struct value **error)
@@ -108,10 +112,10 @@ enum progress barrier_go_on(struct task *t, struct object_act *a, enum completio
     if (p == PROGRESS_WAITS || (p == PROGRESS_FAILED && enters))
         return p;
     if (a->part == PART_WAIT)
-        return p == PROGRESS_FAILED ? barrier_leave(a, error, true) : barrier_fill(t, a, error);
+        return p == PROGRESS_FAILED ? barrier_leave(t, a, true) : barrier_fill(t, a, error);
     if (p == PROGRESS_DONE)
         return barrier_enter(t, a, error);
-    lock_release(a->object, &none);
+    lock_release(a->object, t->job, &none);
     value_unref(none);
     return p;
 }
@@ -156,6 +160,10 @@ static void wait_on_event(struct task *t, struct act *act, enum completion how, 
     } else {
         object_awake(t, a);
         p = how == DONE_RAISE ? PROGRESS_FAILED : PROGRESS_DONE;
+        if (p == PROGRESS_DONE && named_is_removed(a->object)) {
+            error = named_removed_error(a->object);
+            p = PROGRESS_FAILED;
+        }
     }
     end(t, a, p, error);
 }

@@ -20,16 +20,20 @@ size_t queue_size(const struct object *q)
 
 static bool may_put(const struct object *q, const struct value *item, struct value **error)
 {
-    const struct job *job = q->job;
+    const struct object_use *use = q->use;
     if (q->flag) {
         *error = error_new("QueueShutDown", "%s", "");
     } else if (queue_is_full(q)) {
         *error = error_new("QueueFull", "%s", "");
-    } else if (job->n_items >= JOB_MAX_ITEMS ||
-               job->item_bytes + value_bytes(item) > JOB_MAX_ITEM_BYTES) {
+    } else if (use->items >= JOB_MAX_ITEMS ||
+               use->item_bytes + value_bytes(item) > JOB_MAX_ITEM_BYTES) {
         *error = error_new("RuntimeError",
-                           "too many items: a job's queues may hold %d, of %d MiB together",
-                           (int)JOB_MAX_ITEMS, (int)(JOB_MAX_ITEM_BYTES >> 20));
+                           "too many items: %s queues may hold %d, of %d MiB together",
+                           q->named ? "an owner's named" : "a job's", (int)JOB_MAX_ITEMS,
+                           (int)(JOB_MAX_ITEM_BYTES >> 20));
+    } else if (q->named && value_has_handles(item)) {
+        *error = error_new("TypeError",
+                           "a queue with a name takes values, not tasks, queues or their like");
     } else {
         return true;
     }
@@ -39,10 +43,10 @@ static bool may_put(const struct object *q, const struct value *item, struct val
 /* So many more items of so many bytes; modular, for fewer. */
 static void counted(struct object *q, size_t n, size_t bytes)
 {
-    if (!q->job)
+    if (!q->home)
         return;
-    q->job->n_items += n;
-    q->job->item_bytes += bytes;
+    q->use->items += n;
+    q->use->item_bytes += bytes;
 }
 
 bool queue_put_nowait(struct object *q, struct value *item, struct value **error)
@@ -56,19 +60,36 @@ bool queue_put_nowait(struct object *q, struct value *item, struct value **error
     return true;
 }
 
-struct value *queue_get_nowait(struct object *q, struct value **error)
+struct queue_item *queue_borrow(struct object *q, struct value **error)
 {
     if (queue_is_empty(q)) {
         *error = error_new(q->flag ? "QueueShutDown" : "QueueEmpty", "%s", "");
         return NULL;
     }
-    struct value *item = items_take(q->items, error);
-    if (!item)
-        return NULL;
+    struct queue_item *it = items_borrow(q->items, error);
+    if (it)
+        waiters_wake(&q->waiters[LIST_PUTTERS], false);
+    return it;
+}
+
+void queue_give_back(struct object *q, struct queue_item *it)
+{
+    items_give_back(q->items, it);
+    waiters_wake(&q->waiters[LIST_GETTERS], false);
+}
+
+struct value *queue_end(struct object *q, struct queue_item *it)
+{
+    struct value *item = items_end(q->items, it);
     counted(q, (size_t)-1, 0 - value_bytes(item));
     object_touch(q);
-    waiters_wake(&q->waiters[LIST_PUTTERS], false);
     return item;
+}
+
+struct value *queue_get_nowait(struct object *q, struct value **error)
+{
+    struct queue_item *it = queue_borrow(q, error);
+    return it ? queue_end(q, it) : NULL;
 }
 
 bool queue_task_done(struct object *q, struct value **error)
@@ -89,6 +110,19 @@ void object_drop_items(struct object *q)
         return;
     counted(q, 0 - q->items->n, 0 - q->items->bytes);
     items_clear(q->items);
+}
+
+void queue_pass_on(struct object *q, size_t getters, size_t putters)
+{
+    size_t n = queue_size(q);
+    if (q->flag)
+        getters = putters = SIZE_MAX;
+    for (; getters > 0 && (n > 0 || q->flag); getters--)
+        if (!waiters_wake(&q->waiters[LIST_GETTERS], false))
+            break;
+    for (; putters > 0 && (!queue_is_full(q) || q->flag); putters--)
+        if (!waiters_wake(&q->waiters[LIST_PUTTERS], false))
+            break;
 }
 
 void queue_shutdown(struct object *q, bool immediate)

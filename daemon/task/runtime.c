@@ -13,6 +13,7 @@ struct runtime *runtime_new(const struct runtime_effects *effects, void *arg)
     rt->arg = arg;
     rt->leaf_seq = 1;
     rt->max_live = SIZE_MAX / 2;
+    TAILQ_INIT(&rt->named.woken);
     return rt;
 }
 
@@ -21,8 +22,10 @@ void runtime_free(struct runtime *rt)
     if (!rt)
         return;
     size_t at = 0;
+    rt->named.quiet = true;
     for (struct map_slot *s; (s = map_next(&rt->jobs, &at));)
         job_free(s->value);
+    named_release(rt);
     map_release(&rt->jobs);
     map_release(&rt->attempts);
     timer_heap_release(&rt->timers);
@@ -30,9 +33,10 @@ void runtime_free(struct runtime *rt)
     free(rt);
 }
 
-void runtime_start(struct runtime *rt, uint64_t id, struct program *program, int64_t now_us)
+void runtime_start(struct runtime *rt, uint64_t id, uint32_t owner, struct program *program,
+                   int64_t now_us)
 {
-    struct job *job = job_new(rt, id, program);
+    struct job *job = job_new(rt, id, owner, program);
     job->now_us = now_us;
     map_put(&rt->jobs, id, job);
     const struct node *root = program_main(program);
@@ -54,6 +58,7 @@ void runtime_set_priority(struct runtime *rt, uint64_t id, int priority)
 bool runtime_tick(struct runtime *rt, int64_t now_us, unsigned budget)
 {
     timer_take_due(&rt->timers, now_us);
+    visits_run(rt);
     while (rt->work_first && budget > 0) {
         struct job *job = rt->work_first;
         rt->work_first = job->next_work;
@@ -69,7 +74,7 @@ bool runtime_tick(struct runtime *rt, int64_t now_us, unsigned budget)
         if (job_has_work(job))
             job_wake(job);
     }
-    return rt->work_first != NULL;
+    return rt->work_first != NULL || !TAILQ_EMPTY(&rt->named.woken);
 }
 
 void runtime_forget(struct runtime *rt, struct job *job)

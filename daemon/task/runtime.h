@@ -105,8 +105,9 @@ struct runtime *runtime_new(const struct runtime_effects *effects, void *arg);
 void runtime_free(struct runtime *rt);
 
 /* Starts a job at time now_us; takes a reference to the program. First steps happen in
- * runtime_tick(). */
-void runtime_start(struct runtime *rt, uint64_t job, struct program *program, int64_t now_us);
+ * runtime_tick(). owner: jobs of the same one share the objects that have names. */
+void runtime_start(struct runtime *rt, uint64_t job, uint32_t owner, struct program *program,
+                   int64_t now_us);
 
 /* Of the job's commands from now on that say none themselves; at first it is the document's. */
 void runtime_set_priority(struct runtime *rt, uint64_t job, int priority);
@@ -185,7 +186,7 @@ struct task_end_row {
     size_t result_len;
     const char *error; /* JSON text of the error for history, NULL when none */
 };
-/* A queue, a lock and so on: its state; and what is in a queue. */
+/* A queue, a lock and so on: its state; and what is in a queue. Those with names have job 0. */
 struct object_row {
     uint64_t job;
     uint32_t id;
@@ -223,14 +224,26 @@ void runtime_collect(struct runtime *rt, const struct runtime_sink *sink, void *
  * are found by runtime_leaf_find(). False with err when a row is damaged: the job is not taken up.
  */
 struct job_loader;
-struct job_loader *runtime_load_begin(struct runtime *rt, uint64_t job, struct program *program,
-                                      const char *state, size_t len);
+struct job_loader *runtime_load_begin(struct runtime *rt, uint64_t job, uint32_t owner,
+                                      struct program *program, const char *state, size_t len);
 bool runtime_load_task(struct job_loader *l, const struct task_row *row, struct err *err);
 bool runtime_load_end(struct job_loader *l, const struct task_end_row *row, struct err *err);
 bool runtime_load_object(struct job_loader *l, const struct object_row *row, struct err *err);
 bool runtime_load_item(struct job_loader *l, const struct item_row *row, struct err *err);
 /* Frees the loader in any case. */
 bool runtime_load_finish(struct job_loader *l, struct err *err);
+
+/*
+ * The objects with names: the rows of job 0 come before all jobs, then the jobs, then done. False
+ * with err: that row is damaged, and its object as if it had been removed.
+ */
+bool runtime_load_named(struct runtime *rt, const struct object_row *row, struct err *err);
+bool runtime_load_named_item(struct runtime *rt, const struct item_row *row, struct err *err);
+/* All jobs that could be are taken up: what others held is free. */
+void runtime_load_named_done(struct runtime *rt);
+/* Jobs may come later, and clients (visit.h): who waits at an object with a name does not wait in
+ * vain. Before the first of them. */
+void runtime_expect_others(struct runtime *rt);
 
 /*
  * So many live tasks of all jobs together: a job then gets RuntimeError when it makes more. One

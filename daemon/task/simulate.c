@@ -322,7 +322,7 @@ struct simulation *simulation_new(struct program *program, bool trace)
     s->rt = runtime_new(&effects, s);
     s->pretend = (struct pretend){.rt = s->rt, .slots = SLOTS, .now_us = START_US};
     s->traced = trace;
-    runtime_start(s->rt, JOB, program, START_US);
+    runtime_start(s->rt, JOB, 0, program, START_US);
     return s;
 }
 
@@ -359,7 +359,7 @@ static void put_names(struct simulation *s)
 static bool stop_at_bounds(struct simulation *s)
 {
     const struct job *job = map_get(&s->rt->jobs, JOB);
-    size_t bytes = s->bytes + (job ? job->item_bytes : 0);
+    size_t bytes = s->bytes + named_bytes(s->rt) + (job ? job->use.item_bytes : 0);
     if (runtime_steps(s->rt) + s->rounds >= SIMULATION_MAX_STEPS)
         snprintf(s->stopped, sizeof s->stopped, "it made %d steps", SIMULATION_MAX_STEPS);
     else if (s->n_tasks > SIMULATION_MAX_TASKS)

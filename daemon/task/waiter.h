@@ -12,7 +12,7 @@ struct task;
 
 struct waiter {
     struct waiter *prev, *next;
-    struct task *task;
+    struct task *task; /* NULL: the waiter is a visit's (named.h) */
     uint64_t seq;
     uint8_t where; /* enum waiter_where */
 };
@@ -26,12 +26,20 @@ struct waiter_queue {
  * its task runs: a lock is nobody else's as long as the first in the list is on its way. */
 struct waiters {
     struct waiter_queue pending, settled;
+    size_t n_pending;
     size_t woken; /* of the settled ones: not cancelled */
     uint64_t seq;
+    size_t on_way; /* were woken when they were loaded, and are in no list */
+    bool outside;  /* others than the job can wake who waits: it is not stuck */
+    bool unsorted; /* pending ones were loaded in another order */
 };
 
 /* At the end; the task has just been suspended. */
 void waiters_add(struct waiters *l, struct waiter *w, struct task *t);
+/* The same where it was before. */
+void waiters_put_back(struct waiters *l, struct waiter *w);
+/* Who is woken next; NULL: nobody. */
+struct waiter *waiters_first(struct waiters *l);
 /* Takes it out, wherever it is. */
 void waiters_remove(struct waiters *l, struct waiter *w);
 /* The first pending one wakes; false: there is none. stay: it is in the list until it runs. */

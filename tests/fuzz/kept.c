@@ -163,7 +163,7 @@ static bool load_row(struct job_loader *l, const struct kept_row *r, struct err 
 
 bool kept_load(const struct kept *k, struct runtime *rt, struct program *program, struct err *err)
 {
-    struct job_loader *l = runtime_load_begin(rt, KEPT_JOB, program, k->job.data, k->job.len);
+    struct job_loader *l = runtime_load_begin(rt, KEPT_JOB, 0, program, k->job.data, k->job.len);
     bool ok = true;
     for (size_t i = 0; ok && i < k->n; i++)
         ok = load_row(l, &k->rows[i], err);

@@ -169,7 +169,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned turns = rest > 0 ? end[1] : 1;
     size_t edits = rest > 0 ? (rest - 1) / 4 : 0;
     s.rt = s.pretend.rt = runtime_new(&effects, &s);
-    runtime_start(s.rt, KEPT_JOB, s.program, s.pretend.now_us);
+    runtime_start(s.rt, KEPT_JOB, 0, s.program, s.pretend.now_us);
     runtime_collect(s.rt, &kept_sink, &s.kept);
     bool more = true;
     for (unsigned i = 0; i < turns && more; i++) {

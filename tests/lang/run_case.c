@@ -30,11 +30,13 @@ struct row {
     uint64_t end_seq;
 };
 struct kept_object {
+    uint64_t job; /* 0: it has a name */
     uint32_t id;
     char *state;
     size_t len;
 };
 struct kept_item {
+    uint64_t job;
     uint32_t object;
     uint64_t seq;
     char *value;
@@ -165,10 +167,10 @@ static void sink_job(void *arg, uint64_t job, const char *state, size_t len)
     s->writes++;
 }
 
-static struct kept_object *find_object(struct sim *s, uint32_t id)
+static struct kept_object *find_object(struct sim *s, uint64_t job, uint32_t id)
 {
     for (size_t i = 0; i < s->n_objects; i++)
-        if (s->objects[i].id == id)
+        if (s->objects[i].job == job && s->objects[i].id == id)
             return &s->objects[i];
     return NULL;
 }
@@ -176,14 +178,14 @@ static struct kept_object *find_object(struct sim *s, uint32_t id)
 static void sink_object(void *arg, const struct object_row *row)
 {
     struct sim *s = arg;
-    struct kept_object *o = find_object(s, row->id);
+    struct kept_object *o = find_object(s, row->job, row->id);
     if (row->fresh != !o)
         fprintf(stderr, "run_case: object %u is %s\n", row->id, o ? "there twice" : "not there");
     if (!o) {
         s->objects =
             xgrow(s->objects, &s->objects_cap, s->n_objects + 1, sizeof(struct kept_object));
         o = &s->objects[s->n_objects++];
-        *o = (struct kept_object){.id = row->id};
+        *o = (struct kept_object){.job = row->job, .id = row->id};
     }
     replace(&o->state, &o->len, row->state, row->state_len);
     s->row_bytes += row->state_len;
@@ -193,11 +195,10 @@ static void sink_object(void *arg, const struct object_row *row)
 static void sink_items_gone(void *arg, uint64_t job, uint32_t object, uint64_t first, uint64_t last)
 {
     struct sim *s = arg;
-    (void)job;
     size_t n = 0;
     for (size_t i = 0; i < s->n_items; i++) {
         const struct kept_item *it = &s->items[i];
-        if (it->object == object && it->seq >= first && it->seq <= last)
+        if (it->job == job && it->object == object && it->seq >= first && it->seq <= last)
             free(it->value);
         else
             s->items[n++] = *it;
@@ -209,7 +210,7 @@ static void sink_items_gone(void *arg, uint64_t job, uint32_t object, uint64_t f
 static void sink_object_gone(void *arg, uint64_t job, uint32_t object)
 {
     struct sim *s = arg;
-    struct kept_object *o = find_object(s, object);
+    struct kept_object *o = find_object(s, job, object);
     sink_items_gone(arg, job, object, 0, UINT64_MAX);
     if (!o) {
         fprintf(stderr, "run_case: object %u is not there\n", object);
@@ -224,7 +225,7 @@ static void sink_item(void *arg, const struct item_row *row)
     struct sim *s = arg;
     s->items = xgrow(s->items, &s->items_cap, s->n_items + 1, sizeof(struct kept_item));
     struct kept_item *it = &s->items[s->n_items++];
-    *it = (struct kept_item){.object = row->object, .seq = row->seq};
+    *it = (struct kept_item){.job = row->job, .object = row->object, .seq = row->seq};
     replace(&it->value, &it->len, row->value, row->value_len);
     s->row_bytes += row->value_len;
     s->writes++;
@@ -233,10 +234,14 @@ static void sink_item(void *arg, const struct item_row *row)
 static void sink_objects_gone(void *arg, uint64_t job)
 {
     struct sim *s = arg;
-    while (s->n_objects > 0)
-        sink_object_gone(arg, job, s->objects[0].id);
-    if (s->n_items > 0)
-        fprintf(stderr, "run_case: items of no object\n");
+    for (size_t i = 0; i < s->n_objects;)
+        if (s->objects[i].job == job)
+            sink_object_gone(arg, job, s->objects[i].id);
+        else
+            i++;
+    for (size_t i = 0; i < s->n_items; i++)
+        if (s->items[i].job == job)
+            fprintf(stderr, "run_case: items of no object\n");
 }
 
 static const struct runtime_sink sink = {
@@ -254,6 +259,30 @@ static int by_end(const void *a, const void *b)
 {
     const struct row *x = *(struct row *const *)a, *y = *(struct row *const *)b;
     return x->end_seq < y->end_seq ? -1 : x->end_seq > y->end_seq;
+}
+
+/* The job's (l), or those with names (l NULL), which come before it. */
+static bool load_objects(struct sim *s, struct job_loader *l, struct err *err)
+{
+    uint64_t job = l ? JOB : 0;
+    bool ok = true;
+    for (size_t i = 0; ok && i < s->n_objects; i++) {
+        const struct kept_object *o = &s->objects[i];
+        struct object_row row = {.job = job, .id = o->id, .state = o->state, .state_len = o->len};
+        if (o->job == job)
+            ok = l ? runtime_load_object(l, &row, err) : runtime_load_named(s->rt, &row, err);
+    }
+    for (size_t i = 0; ok && i < s->n_items; i++) {
+        const struct kept_item *it = &s->items[i];
+        struct item_row row = {.job = job,
+                               .object = it->object,
+                               .seq = it->seq,
+                               .value = it->value,
+                               .value_len = it->len};
+        if (it->job == job)
+            ok = l ? runtime_load_item(l, &row, err) : runtime_load_named_item(s->rt, &row, err);
+    }
+    return ok;
 }
 
 static bool load_rows(struct sim *s, struct job_loader *l, struct err *err)
@@ -284,21 +313,7 @@ static bool load_rows(struct sim *s, struct job_loader *l, struct err *err)
         ok = runtime_load_end(l, &row, err);
     }
     free(ends);
-    for (size_t i = 0; ok && i < s->n_objects; i++) {
-        const struct kept_object *o = &s->objects[i];
-        struct object_row row = {.job = JOB, .id = o->id, .state = o->state, .state_len = o->len};
-        ok = runtime_load_object(l, &row, err);
-    }
-    for (size_t i = 0; ok && i < s->n_items; i++) {
-        const struct kept_item *it = &s->items[i];
-        struct item_row row = {.job = JOB,
-                               .object = it->object,
-                               .seq = it->seq,
-                               .value = it->value,
-                               .value_len = it->len};
-        ok = runtime_load_item(l, &row, err);
-    }
-    return ok;
+    return ok && load_objects(s, l, err);
 }
 
 static void reload(struct sim *s)
@@ -307,12 +322,15 @@ static void reload(struct sim *s)
     runtime_free(s->rt);
     s->rt = s->pretend.rt = runtime_new(&effects, s);
     pretend_forget_wanted(&s->pretend);
-    struct job_loader *l = runtime_load_begin(s->rt, JOB, s->program, s->state.data, s->state.len);
-    bool ok = load_rows(s, l, &err);
+    bool ok = load_objects(s, NULL, &err);
+    struct job_loader *l =
+        runtime_load_begin(s->rt, JOB, 0, s->program, s->state.data, s->state.len);
+    ok = load_rows(s, l, &err) && ok;
     if (!ok || !runtime_load_finish(l, &err)) {
         fprintf(stderr, "run_case: %s\n", err.text);
         exit(2);
     }
+    runtime_load_named_done(s->rt);
     pretend_loaded(&s->pretend);
 }
 
@@ -435,7 +453,7 @@ struct options {
 static void run_program(struct sim *s, const struct options *o)
 {
     s->rt = s->pretend.rt = runtime_new(&effects, s);
-    runtime_start(s->rt, JOB, s->program, s->pretend.now_us);
+    runtime_start(s->rt, JOB, 0, s->program, s->pretend.now_us);
     if (o->again) {
         runtime_collect(s->rt, &sink, s);
         reload(s);

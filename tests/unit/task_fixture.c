@@ -186,7 +186,7 @@ void fixture_init(struct fixture *f, const char *document)
     mistakes_release(&errors);
     mistakes_release(&warnings);
     f->rt = runtime_new(&effects, f);
-    runtime_start(f->rt, JOB, f->program, 0);
+    runtime_start(f->rt, JOB, 0, f->program, 0);
 }
 
 void fixture_release(struct fixture *f)
@@ -272,7 +272,7 @@ bool fixture_reload(struct fixture *f, struct err *err)
     runtime_free(f->rt);
     f->rt = runtime_new(&effects, f);
     f->n_wanted = 0;
-    struct job_loader *l = runtime_load_begin(f->rt, JOB, f->program, f->state.data, f->state.len);
+    struct job_loader *l = runtime_load_begin(f->rt, JOB, 0, f->program, f->state.data, f->state.len);
     bool ok = true;
     for (size_t i = 0; ok && i < f->n_rows; i++) {
         struct task_row row = {.job = JOB,

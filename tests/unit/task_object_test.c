@@ -22,12 +22,11 @@ static uint32_t random_u32(void)
 static const struct {
     const char *document, *pointer, *message;
 } mistakes[] = {
-    {"{\"queue\": {\"name\": \"n\"}}", "/queue/name",
-     "an object with a name is not supported by this version"},
-    {"{\"semaphore\": {\"value\": 1, \"name\": \"n\"}}", "/semaphore/name",
-     "an object with a name is not supported by this version"},
-    {"{\"event\": {\"name\": \"n\"}}", "/event/name",
-     "an object with a name is not supported by this version"},
+    {"{\"queue\": {\"name\": \"\"}}", "/queue/name", "a name is text of 1 to 255 bytes"},
+    {"{\"semaphore\": {\"value\": 1, \"name\": 5}}", "/semaphore/name",
+     "a name is text of 1 to 255 bytes"},
+    {"{\"event\": {\"name\": \"a\\u0000b\"}}", "/event/name",
+     "a name is text of 1 to 255 bytes"},
     {"{\"queue\": {\"maxsize\": 1.5}}", "/queue/maxsize", "a whole number is needed here"},
     {"{\"queue\": {\"maxsize\": \"1\"}}", "/queue/maxsize", "a whole number is needed here"},
     {"{\"semaphore\": -1}", "/semaphore", "a number from 0 is needed here"},

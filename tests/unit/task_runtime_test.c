@@ -149,7 +149,7 @@ START_TEST(test_budget)
     struct mistakes m = {0};
     const char *text = "{\"print\": \"other\"}";
     struct program *other = program_parse(text, strlen(text), 10, runtime_kinds(), &m, &m);
-    runtime_start(f.rt, 4, other, 0);
+    runtime_start(f.rt, 4, 0, other, 0);
     ck_assert(runtime_tick(f.rt, 0, 5000));
     ck_assert_str_eq(buf_cstr(&f.printed), "other\n");
     ck_assert(runtime_tick(f.rt, 0, 5000));
