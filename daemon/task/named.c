@@ -44,10 +44,8 @@ struct object *named_new(struct runtime *rt, uint32_t owner, const char *name,
     if (!o)
         return NULL;
     o->named = xcalloc(1, sizeof *o->named);
-    *o->named = (struct named){.rt = rt,
-                               .owner = owner,
-                               .name = xstrdup(name),
-                               .same_hash = map_get(&all->by_name, key)};
+    *o->named = (struct named){
+        .rt = rt, .owner = owner, .name = xstrdup(name), .same_hash = map_get(&all->by_name, key)};
     map_put(&all->by_name, key, o);
     map_put(&all->by_id, o->id, o);
     for (size_t i = 0; i < OBJECT_LISTS; i++)
@@ -71,9 +69,9 @@ static bool is_wished(const struct object *o, const struct named_wish *wish, str
     int64_t has = number_of(o, o->limit), wants = number_of(o, wish->number);
     if (o->type != wish->type) {
         const struct object other = {.type = (uint8_t)wish->type};
-        *error = error_new("TypeError", "\"%s\" is %s %s, not %s %s", o->named->name,
-                           object_article(o), object_verb(o), object_article(&other),
-                           object_verb(&other));
+        *error =
+            error_new("TypeError", "\"%s\" is %s %s, not %s %s", o->named->name, object_article(o),
+                      object_verb(o), object_article(&other), object_verb(&other));
     } else if (wish->has_number && has != wants) {
         *error = error_new("ValueError", "%s \"%s\" has %s %lld, not %lld", object_verb(o),
                            o->named->name, number_name(o), (long long)has, (long long)wants);

@@ -146,7 +146,8 @@ static void wake_again(struct object *o)
         return;
     }
     /* A client that had been woken is not there any more. */
-    size_t n = queue_size(o), room = o->limit > 0 && n < (size_t)o->limit ? (size_t)o->limit - n : 0;
+    size_t n = queue_size(o),
+           room = o->limit > 0 && n < (size_t)o->limit ? (size_t)o->limit - n : 0;
     size_t getters = o->waiters[LIST_GETTERS].on_way, putters = o->waiters[LIST_PUTTERS].on_way;
     queue_pass_on(o, n > getters ? n - getters : 0, room > putters ? room - putters : 0);
 }

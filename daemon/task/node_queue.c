@@ -52,8 +52,7 @@ static bool is_name(const struct value *v)
 {
     size_t len;
     const char *s = value_get_string(v, &len);
-    return value_type(v) == VALUE_STRING && len > 0 && len <= NAME_MAX_BYTES &&
-           strlen(s) == len;
+    return value_type(v) == VALUE_STRING && len > 0 && len <= NAME_MAX_BYTES && strlen(s) == len;
 }
 
 static void name_parse(struct parser *p, const json_t *json, void *out)
@@ -79,7 +78,7 @@ static const struct field_type name_type = {name_parse, number_release, "a name"
 
 #define SHARED                                                                                     \
     {                                                                                              \
-        "name", &name_type, offsetof(struct made, name), false, NULL                                                       \
+        "name", &name_type, offsetof(struct made, name), false, NULL                               \
     }
 static const struct field queue_rows[] = {
     {"maxsize", &maxsize_type, 0, false, NULL}, SHARED, {NULL}};
@@ -190,8 +189,7 @@ static struct object *make_named(const struct task *t, const struct expr *e,
     return named_use(t->job->rt, t->job->owner, value_get_string(name, NULL), wish, error);
 }
 
-static struct object *make_own(struct job *job, const struct named_wish *wish,
-                               struct value **error)
+static struct object *make_own(struct job *job, const struct named_wish *wish, struct value **error)
 {
     struct object *o = object_new(&job->objects, &job->use, wish->type, error);
     if (!o)
@@ -226,7 +224,7 @@ static void make(struct task *t, const struct act *act, enum object_type type)
         make(t, a, OBJECT_##NAME);                                                                 \
     }                                                                                              \
     static const struct field name_##_fields[] = {                                                 \
-        {#name_, &(field_), offsetof(struct make_node, made), true, help_},                      \
+        {#name_, &(field_), offsetof(struct make_node, made), true, help_},                        \
         {NULL},                                                                                    \
     };                                                                                             \
     const struct node_kind node_##name_ = {                                                        \
@@ -235,8 +233,9 @@ static void make(struct task *t, const struct act *act, enum object_type type)
         .start = name_##_start,                                                                    \
     }
 
-MAKE(QUEUE, queue, field_queue, "{maxsize}: as many items at once; without it any number. {name}: "
-                         "shared by all jobs of the owner.");
+MAKE(QUEUE, queue, field_queue,
+     "{maxsize}: as many items at once; without it any number. {name}: "
+     "shared by all jobs of the owner.");
 MAKE(LIFO_QUEUE, lifo_queue, field_queue, "The same; the newest item comes first.");
 MAKE(PRIORITY_QUEUE, priority_queue, field_queue, "The same; the lowest item comes first.");
 MAKE(LOCK, lock, field_lock, "{}.");

@@ -77,8 +77,8 @@ void object_touch(struct object *o)
         return;
     o->dirty = true;
     if (home->n_changed == home->cap_changed)
-        home->changed = xgrow(home->changed, &home->cap_changed, home->n_changed + 1,
-                              sizeof(struct object *));
+        home->changed =
+            xgrow(home->changed, &home->cap_changed, home->n_changed + 1, sizeof(struct object *));
     home->changed[home->n_changed++] = o;
     if (home->job)
         job_touch(home->job);

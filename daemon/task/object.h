@@ -63,10 +63,10 @@ enum barrier_state { BARRIER_FILLING, BARRIER_DRAINING, BARRIER_RESETTING, BARRI
 
 /* Where objects are: in a job, or in the runtime when they have names. */
 struct object_home {
-    struct job *job;              /* NULL: the runtime */
-    uint32_t last_id;             /* never given again */
-    struct object *first, *last;  /* in order of making */
-    struct object **changed;      /* dirty, each kept by its bit */
+    struct job *job;             /* NULL: the runtime */
+    uint32_t last_id;            /* never given again */
+    struct object *first, *last; /* in order of making */
+    struct object **changed;     /* dirty, each kept by its bit */
     size_t n_changed, cap_changed;
     bool rows; /* some were stored */
 };
@@ -108,14 +108,15 @@ struct object *object_ref(struct object *o);
 void object_unref(struct object *o); /* NULL is allowed */
 /* Something that its row holds has changed. */
 void object_touch(struct object *o);
-struct value *object_value(struct object *o);      /* a new handle value */
-struct object *object_of(const struct value *v);   /* the one behind a handle, or NULL */
-const char *object_verb(const struct object *o);   /* "queue" */
+struct value *object_value(struct object *o);       /* a new handle value */
+struct object *object_of(const struct value *v);    /* the one behind a handle, or NULL */
+const char *object_verb(const struct object *o);    /* "queue" */
 const char *object_article(const struct object *o); /* "a" */
 /* What rows know it by; above UINT32_MAX for one with a name. */
 uint64_t object_number(const struct object *o);
 enum object_type object_type_of(const char *verb); /* OBJECT_TYPES: it is none */
-void object_put_name(const struct object *o, struct buf *out); /* "queue 3", "queue \"orders\"": for people */
+void object_put_name(const struct object *o,
+                     struct buf *out); /* "queue 3", "queue \"orders\"": for people */
 /* The same of one of the types; NULL: *error says that `verb` needs `what`. */
 struct object *object_needed(const struct value *v, unsigned types, const char *verb,
                              const char *what, struct value **error);

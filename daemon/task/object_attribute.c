@@ -66,7 +66,7 @@ struct value *object_attribute(void *object, const char *name, struct value **er
     for (size_t i = 0; i < ARRAY_LEN(attributes); i++)
         if (object_is(o, attributes[i].types) && strcmp(attributes[i].name, name) == 0)
             return attributes[i].get(o);
-    *error = error_new("TypeError", "%s %s has no attribute '%s'",
-                       object_article(o), object_verb(o), name);
+    *error = error_new("TypeError", "%s %s has no attribute '%s'", object_article(o),
+                       object_verb(o), name);
     return NULL;
 }

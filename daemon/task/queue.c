@@ -27,10 +27,10 @@ static bool may_put(const struct object *q, const struct value *item, struct val
         *error = error_new("QueueFull", "%s", "");
     } else if (use->items >= JOB_MAX_ITEMS ||
                use->item_bytes + value_bytes(item) > JOB_MAX_ITEM_BYTES) {
-        *error = error_new("RuntimeError",
-                           "too many items: %s queues may hold %d, of %d MiB together",
-                           q->named ? "an owner's named" : "a job's", (int)JOB_MAX_ITEMS,
-                           (int)(JOB_MAX_ITEM_BYTES >> 20));
+        *error =
+            error_new("RuntimeError", "too many items: %s queues may hold %d, of %d MiB together",
+                      q->named ? "an owner's named" : "a job's", (int)JOB_MAX_ITEMS,
+                      (int)(JOB_MAX_ITEM_BYTES >> 20));
     } else if (q->named && value_has_handles(item)) {
         *error = error_new("TypeError",
                            "a queue with a name takes values, not tasks, queues or their like");

@@ -174,8 +174,7 @@ static bool try_get(struct visit *x, bool nowait, struct visit_end *end, struct 
     return true;
 }
 
-static bool try_put(const struct visit *x, bool nowait, struct visit_end *end,
-                    struct value **error)
+static bool try_put(const struct visit *x, bool nowait, struct visit_end *end, struct value **error)
 {
     if (queue_is_full(x->queue) && !x->queue->flag && !nowait)
         return false;
@@ -252,8 +251,7 @@ struct visit *visit_begin(struct visitor *v, const struct visit_wish *wish,
                           void *arg)
 {
     struct err err;
-    struct object *q =
-        find_queue(v->rt, wish->owner, wish->name, wish->kind != VISIT_JOIN, &err);
+    struct object *q = find_queue(v->rt, wish->owner, wish->name, wish->kind != VISIT_JOIN, &err);
     if (!q) {
         on_end(arg, NULL, &err);
         return NULL;
@@ -310,8 +308,8 @@ bool named_object_remove(struct runtime *rt, uint32_t owner, const char *name, b
     else if (o->refs > 1)
         why = "a job uses it";
     if (why && !force)
-        return err_set(err, ERR_STATE, "%s \"%s\" is not removed without force: %s",
-                       object_verb(o), name, why);
+        return err_set(err, ERR_STATE, "%s \"%s\" is not removed without force: %s", object_verb(o),
+                       name, why);
     named_remove(o);
     return true;
 }

@@ -68,7 +68,7 @@ struct named_view {
     int64_t value; /* unfinished items; what is left of a semaphore; tasks in a barrier */
     bool flag;     /* shut down; locked; set */
     size_t size, lent, getters, putters, joiners;
-    size_t waiters; /* of one that is no queue */
+    size_t waiters;  /* of one that is no queue */
     uint64_t holder; /* the job that holds it longest, 0: none */
     size_t holders;
 };

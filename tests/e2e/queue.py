@@ -74,4 +74,4 @@ def test_waiting_keeps_its_order():
 
 
 if __name__ == "__main__":
-    run_tests(sys.modules[__name__])
+    run_tests(globals())

@@ -19,6 +19,7 @@
 #include "daemon/task/pretend.h"
 #include "daemon/task/runtime.h"
 #include "proto/mem.h"
+#include "tests/lang/kept_objects.h"
 
 enum { JOB = 7, MAX_ATTEMPTS = 1000 };
 
@@ -29,28 +30,12 @@ struct row {
     size_t frame_len, result_len;
     uint64_t end_seq;
 };
-struct kept_object {
-    uint64_t job; /* 0: it has a name */
-    uint32_t id;
-    char *state;
-    size_t len;
-};
-struct kept_item {
-    uint64_t job;
-    uint32_t object;
-    uint64_t seq;
-    char *value;
-    size_t len;
-};
 struct sim {
     struct runtime *rt;
     struct program *program;
     struct row *rows;
     size_t n_rows, rows_cap;
-    struct kept_object *objects;
-    size_t n_objects, objects_cap;
-    struct kept_item *items;
-    size_t n_items, items_cap;
+    struct kept_objects objects;
     struct buf state;
     struct pretend pretend;
     uint64_t row_bytes, writes;
@@ -167,27 +152,10 @@ static void sink_job(void *arg, uint64_t job, const char *state, size_t len)
     s->writes++;
 }
 
-static struct kept_object *find_object(struct sim *s, uint64_t job, uint32_t id)
-{
-    for (size_t i = 0; i < s->n_objects; i++)
-        if (s->objects[i].job == job && s->objects[i].id == id)
-            return &s->objects[i];
-    return NULL;
-}
-
 static void sink_object(void *arg, const struct object_row *row)
 {
     struct sim *s = arg;
-    struct kept_object *o = find_object(s, row->job, row->id);
-    if (row->fresh != !o)
-        fprintf(stderr, "run_case: object %u is %s\n", row->id, o ? "there twice" : "not there");
-    if (!o) {
-        s->objects =
-            xgrow(s->objects, &s->objects_cap, s->n_objects + 1, sizeof(struct kept_object));
-        o = &s->objects[s->n_objects++];
-        *o = (struct kept_object){.job = row->job, .id = row->id};
-    }
-    replace(&o->state, &o->len, row->state, row->state_len);
+    kept_object(&s->objects, row);
     s->row_bytes += row->state_len;
     s->writes++;
 }
@@ -195,53 +163,28 @@ static void sink_object(void *arg, const struct object_row *row)
 static void sink_items_gone(void *arg, uint64_t job, uint32_t object, uint64_t first, uint64_t last)
 {
     struct sim *s = arg;
-    size_t n = 0;
-    for (size_t i = 0; i < s->n_items; i++) {
-        const struct kept_item *it = &s->items[i];
-        if (it->job == job && it->object == object && it->seq >= first && it->seq <= last)
-            free(it->value);
-        else
-            s->items[n++] = *it;
-    }
-    s->n_items = n;
+    kept_items_gone(&s->objects, job, object, first, last);
     s->writes++;
 }
 
 static void sink_object_gone(void *arg, uint64_t job, uint32_t object)
 {
     struct sim *s = arg;
-    struct kept_object *o = find_object(s, job, object);
-    sink_items_gone(arg, job, object, 0, UINT64_MAX);
-    if (!o) {
-        fprintf(stderr, "run_case: object %u is not there\n", object);
-        return;
-    }
-    free(o->state);
-    *o = s->objects[--s->n_objects];
+    kept_object_gone(&s->objects, job, object);
+    s->writes++;
 }
 
 static void sink_item(void *arg, const struct item_row *row)
 {
     struct sim *s = arg;
-    s->items = xgrow(s->items, &s->items_cap, s->n_items + 1, sizeof(struct kept_item));
-    struct kept_item *it = &s->items[s->n_items++];
-    *it = (struct kept_item){.job = row->job, .object = row->object, .seq = row->seq};
-    replace(&it->value, &it->len, row->value, row->value_len);
+    kept_item(&s->objects, row);
     s->row_bytes += row->value_len;
     s->writes++;
 }
 
 static void sink_objects_gone(void *arg, uint64_t job)
 {
-    struct sim *s = arg;
-    for (size_t i = 0; i < s->n_objects;)
-        if (s->objects[i].job == job)
-            sink_object_gone(arg, job, s->objects[i].id);
-        else
-            i++;
-    for (size_t i = 0; i < s->n_items; i++)
-        if (s->items[i].job == job)
-            fprintf(stderr, "run_case: items of no object\n");
+    kept_objects_gone(&((struct sim *)arg)->objects, job);
 }
 
 static const struct runtime_sink sink = {
@@ -259,30 +202,6 @@ static int by_end(const void *a, const void *b)
 {
     const struct row *x = *(struct row *const *)a, *y = *(struct row *const *)b;
     return x->end_seq < y->end_seq ? -1 : x->end_seq > y->end_seq;
-}
-
-/* The job's (l), or those with names (l NULL), which come before it. */
-static bool load_objects(struct sim *s, struct job_loader *l, struct err *err)
-{
-    uint64_t job = l ? JOB : 0;
-    bool ok = true;
-    for (size_t i = 0; ok && i < s->n_objects; i++) {
-        const struct kept_object *o = &s->objects[i];
-        struct object_row row = {.job = job, .id = o->id, .state = o->state, .state_len = o->len};
-        if (o->job == job)
-            ok = l ? runtime_load_object(l, &row, err) : runtime_load_named(s->rt, &row, err);
-    }
-    for (size_t i = 0; ok && i < s->n_items; i++) {
-        const struct kept_item *it = &s->items[i];
-        struct item_row row = {.job = job,
-                               .object = it->object,
-                               .seq = it->seq,
-                               .value = it->value,
-                               .value_len = it->len};
-        if (it->job == job)
-            ok = l ? runtime_load_item(l, &row, err) : runtime_load_named_item(s->rt, &row, err);
-    }
-    return ok;
 }
 
 static bool load_rows(struct sim *s, struct job_loader *l, struct err *err)
@@ -313,7 +232,7 @@ static bool load_rows(struct sim *s, struct job_loader *l, struct err *err)
         ok = runtime_load_end(l, &row, err);
     }
     free(ends);
-    return ok && load_objects(s, l, err);
+    return ok && kept_objects_load(&s->objects, l, JOB, err);
 }
 
 static void reload(struct sim *s)
@@ -322,7 +241,7 @@ static void reload(struct sim *s)
     runtime_free(s->rt);
     s->rt = s->pretend.rt = runtime_new(&effects, s);
     pretend_forget_wanted(&s->pretend);
-    bool ok = load_objects(s, NULL, &err);
+    bool ok = kept_named_load(&s->objects, s->rt, &err);
     struct job_loader *l =
         runtime_load_begin(s->rt, JOB, 0, s->program, s->state.data, s->state.len);
     ok = load_rows(s, l, &err) && ok;
@@ -430,12 +349,7 @@ static void release(struct sim *s)
         free(s->rows[i].frame);
         free(s->rows[i].result);
     }
-    for (size_t i = 0; i < s->n_objects; i++)
-        free(s->objects[i].state);
-    for (size_t i = 0; i < s->n_items; i++)
-        free(s->items[i].value);
-    free(s->objects);
-    free(s->items);
+    kept_objects_release(&s->objects);
     free(s->rows);
     pretend_release(&s->pretend);
     buf_release(&s->state);

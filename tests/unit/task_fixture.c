@@ -272,7 +272,8 @@ bool fixture_reload(struct fixture *f, struct err *err)
     runtime_free(f->rt);
     f->rt = runtime_new(&effects, f);
     f->n_wanted = 0;
-    struct job_loader *l = runtime_load_begin(f->rt, JOB, 0, f->program, f->state.data, f->state.len);
+    struct job_loader *l =
+        runtime_load_begin(f->rt, JOB, 0, f->program, f->state.data, f->state.len);
     bool ok = true;
     for (size_t i = 0; ok && i < f->n_rows; i++) {
         struct task_row row = {.job = JOB,
