@@ -209,7 +209,7 @@ static void start(struct engine *e, struct live *job)
     gate_free(e, job);
     job->gate_changed = true;
     job_mark_dirty(e, job);
-    runtime_start(e->runtime, job->id, job->program->program, engine_now_us(e));
+    runtime_start(e->runtime, job->id, job->uid, job->program->program, engine_now_us(e));
     runtime_set_priority(e->runtime, job->id, job->priority);
 }
 
