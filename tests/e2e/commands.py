@@ -116,7 +116,7 @@ def test_cancelled_commands_leave_their_line():
         job = three_for_one_slot(c)
         c.call("job.cancel", id=job)
         equal(c.finish(job)["state"], "cancelled")
-        equal(pool(c, "narrow"), {"name": "narrow", "slots": 1, "taken": 0, "waiting": 0})
+        equal(pool(c, "narrow"), {"name": "narrow", "slots": 1, "taken": 0, "waiting": 0, "paused": False})
         equal(c.run([{"run": ["true"], "pool": "narrow"}])["state"], "succeeded")
 
 
