@@ -350,7 +350,8 @@ static int run_map(struct map *m, json_t *doc)
     struct cli *c = m->cli;
     struct err err = {0};
 
-    if (!conn_open(&m->conn, c, &err) || !subscribe(m, &err)) {
+    if (!conn_open(&m->conn, c, &err) ||
+        !job_options_after(&m->options->job, &m->conn, doc, &err) || !subscribe(m, &err)) {
         json_decref(doc);
         return cli_fail(c, &err);
     }

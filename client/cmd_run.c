@@ -34,6 +34,11 @@ static json_t *start(struct conn *conn, struct cli *c, const struct options *o, 
         *status = cli_fail(c, &err);
         return NULL;
     }
+    if (!job_options_after(&o->job, conn, doc, &err)) {
+        json_decref(doc);
+        *status = cli_fail(c, &err);
+        return NULL;
+    }
     json_t *result = submit_document(conn, doc, o->job.key, &err);
     if (result == NULL)
         *status = submit_refused(conn, "job", NULL, 0, &err);
@@ -145,6 +150,7 @@ const struct command command_add = {
     .options = add_options,
     .help = NULL,
     .examples = "coro add -n nightly -- ./backup.sh\n"
+                "coro add --at 22:30 --after last -- ./report.sh\n"
                 "coro wait \"$(coro add make)\"\n",
     .run = add_command,
 };

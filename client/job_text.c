@@ -4,6 +4,7 @@
 #include "client/outcome.h"
 #include "client/text.h"
 #include "client/view.h"
+#include "proto/mem.h"
 #include "proto/state.h"
 
 bool job_is_live(const json_t *job)
@@ -54,6 +55,29 @@ void job_put_moment(struct buf *out, const json_t *object, const char *key)
     double at;
     if (get_time(object, key, &at))
         text_put_moment(out, at, view_now_s());
+}
+
+void job_put_why(struct buf *out, const json_t *job)
+{
+    static const struct {
+        const char *kind, *text;
+    } kinds[] = {{"ok", "after"}, {"any", "after the end of"}, {"fail", "after the failure of"}};
+    const json_t *after = json_object_get(job, "after");
+    size_t before = out->len, i;
+    const json_t *id;
+
+    for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+        const json_t *ids = json_object_get(after, kinds[k].kind);
+        json_array_foreach (ids, i, id) {
+            if (i == 0)
+                buf_printf(out, "%s%s ", out->len > before ? "; " : "", kinds[k].text);
+            buf_printf(out, "%s%lld", i > 0 ? ", " : "", (long long)json_integer_value(id));
+        }
+    }
+    if (json_object_get(job, "at") != NULL) {
+        buf_addstr(out, out->len > before ? "; until " : "until ");
+        job_put_moment(out, job, "at");
+    }
 }
 
 void job_put_error(const struct screen *s, struct buf *out, const json_t *job, size_t max)

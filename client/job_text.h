@@ -18,6 +18,8 @@ double job_seconds(const json_t *job);
 void job_put_labels(struct buf *out, const json_t *job); /* "k=v k" */
 void job_put_time(struct buf *out, const json_t *job);
 void job_put_moment(struct buf *out, const json_t *object, const char *key);
+/* What keeps it from starting: "after 3, 5; until 22:30". */
+void job_put_why(struct buf *out, const json_t *job);
 /* At most max columns (0: whole). */
 void job_put_error(const struct screen *s, struct buf *out, const json_t *job, size_t max);
 

@@ -50,7 +50,21 @@ struct options {
         OPTION_TEXT("key", 0, job.key, "KEY", "the same key and command give the same job"),       \
         OPTION_LIST("label", 'l', job.labels, job.n_labels, "KEY[=VALUE]", "put a label on it"),   \
         OPTION_TEXT("cwd", 0, job.cwd, "DIRECTORY", "where it runs, if not here"),                 \
-        OPTION_LIST("env", 'e', job.env, job.n_env, "NAME[=VALUE]", "set an environment variable")
+        OPTION_LIST("env", 'e', job.env, job.n_env, "NAME[=VALUE]",                                \
+                    "set an environment variable"),                                                \
+        OPTIONS_START
+
+/* When it starts. */
+#define OPTIONS_START                                                                              \
+    OPTION_LIST("after", 0, job.after, job.n_after, "ID…",                                         \
+                "start when these jobs have succeeded"),                                           \
+        OPTION_LIST("after-any", 0, job.after_any, job.n_after_any, "ID…",                         \
+                    "start when these jobs have ended"),                                           \
+        OPTION_LIST("after-fail", 0, job.after_fail, job.n_after_fail, "ID…",                      \
+                    "start when these jobs have not succeeded"),                                   \
+        OPTION_TEXT("delay", 0, job.delay, "DURATION", "start after so long"),                     \
+        OPTION_TEXT("at", 0, job.at, "TIME", "start at 22:30 (the next), \"2026-12-24 22:30\""),   \
+        OPTION_FLAG("hold", 0, job.hold, "start when it is released, coro release")
 
 /* The rows that every command has. */
 extern const struct option options_global[];

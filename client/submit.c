@@ -6,10 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/ids.h"
 #include "client/place.h"
 #include "client/text.h"
+#include "client/view.h"
 #include "client/words.h"
 #include "proto/errors.h"
+#include "proto/json_out.h"
 #include "proto/mem.h"
 
 #define PATIENCE_S   60
@@ -53,6 +56,28 @@ static bool pairs(json_t *object, const char **words, size_t n, bool inherit, co
     return true;
 }
 
+/* When it may start. */
+static bool fill_start(const struct job_options *o, json_t *doc, struct err *err)
+{
+    double s;
+    char at[RFC3339_SIZE];
+
+    if (o->hold)
+        json_object_set_new(doc, "hold", json_true());
+    if (o->delay != NULL) {
+        if (!text_duration(o->delay, &s, err))
+            return err_prefix(err, "--delay");
+        json_object_set_new(doc, "delay", json_real(s));
+    }
+    if (o->at != NULL) {
+        if (!text_moment_to_come(o->at, view_now_s(), &s, err))
+            return err_prefix(err, "--at");
+        rfc3339_format(at, (int64_t)(s * 1e6));
+        json_object_set_new(doc, "at", json_string(at));
+    }
+    return true;
+}
+
 static bool fill(const struct job_options *o, json_t *doc, struct err *err)
 {
     if (o->pool != NULL)
@@ -81,7 +106,42 @@ static bool fill(const struct job_options *o, json_t *doc, struct err *err)
         if (!pairs(env, o->env, o->n_env, true, "--env", err))
             return false;
     }
+    return fill_start(o, doc, err);
+}
+
+bool job_options_set(const struct job_options *o, json_t *params, struct err *err)
+{
+    if (o->name != NULL)
+        json_object_set_new(params, "name", json_string(o->name));
+    if (!fill(o, params, err))
+        return false;
+    return json_object_size(params) > 0 ||
+           err_set(err, EINVAL,
+                   "what is to be set? --name, --pool, --priority, --label, --delay or --at");
+}
+
+static bool add_after(struct conn *c, json_t *after, const char *kind, const char **words, size_t n,
+                      const char *option, struct err *err)
+{
+    if (n == 0)
+        return true;
+    json_t *ids = ids_resolve(c, (char *const *)(uintptr_t)words, n, IDS_ALL_LIVE, err);
+    if (ids == NULL)
+        return err_prefix(err, "%s", option);
+    json_object_set_new(after, kind, ids);
     return true;
+}
+
+bool job_options_after(const struct job_options *o, struct conn *c, json_t *doc, struct err *err)
+{
+    json_t *after = json_object();
+    bool ok = add_after(c, after, "ok", o->after, o->n_after, "--after", err) &&
+              add_after(c, after, "any", o->after_any, o->n_after_any, "--after-any", err) &&
+              add_after(c, after, "fail", o->after_fail, o->n_after_fail, "--after-fail", err);
+    if (ok && json_object_size(after) > 0)
+        json_object_set(doc, "after", after);
+    json_decref(after);
+    return ok;
 }
 
 json_t *job_options_document(const struct job_options *o, json_t *main, const char *fallback,

@@ -17,14 +17,23 @@ struct job_options {
     const char *priority, *timeout, *retry; /* as they were typed; NULL: not given */
     const char **labels, **env;             /* KEY=VALUE…; env also NAME: the caller's */
     size_t n_labels, n_env;
+    bool hold;
+    const char *delay, *at;
+    const char **after, **after_any, **after_fail; /* jobs, as ids.h reads them */
+    size_t n_after, n_after_any, n_after_fail;
 };
 
 /* Puts timeout and retry on a node. False: *err. */
 bool job_options_node(const struct job_options *o, json_t *node, struct err *err);
 /* The document around `main` (taken over): name (fallback when none was given), pool, priority,
- * labels, cwd, env. NULL: *err. */
+ * labels, cwd, env, hold, delay, at. NULL: *err. */
 json_t *job_options_document(const struct job_options *o, json_t *main, const char *fallback,
                              struct err *err);
+
+/* The parameters of job.set for what was said. False: *err. */
+bool job_options_set(const struct job_options *o, json_t *params, struct err *err);
+/* Puts on a document after which jobs it starts. False: *err. */
+bool job_options_after(const struct job_options *o, struct conn *c, json_t *doc, struct err *err);
 
 /* The document of one command. use_stdin: what coro's stdin holds goes with it. NULL: *err. */
 json_t *job_options_command(const struct job_options *o, size_t argc, char *const *argv,

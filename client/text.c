@@ -40,14 +40,28 @@ static bool read_moment(const char *s, const char *format, struct tm t, double *
     return at != (time_t)-1;
 }
 
-bool text_moment(const char *s, double now_s, double *ret_s, struct err *err)
+/* An hour of the day that is `days` after the one of now. */
+static bool read_hour(const char *s, double now_s, int days, double *ret_s)
+{
+    static const char *const hours[] = {"%H:%M", "%H:%M:%S"};
+    time_t now = (time_t)now_s;
+    struct tm day;
+
+    localtime_r(&now, &day);
+    day.tm_sec = 0;
+    day.tm_mday += days;
+    for (size_t i = 0; i < ARRAY_LEN(hours); i++) {
+        if (read_moment(s, hours[i], day, ret_s))
+            return true;
+    }
+    return false;
+}
+
+static bool read_date(const char *s, double *ret_s)
 {
     static const char *const days[] = {"%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S",
                                        "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"};
-    static const char *const hours[] = {"%H:%M", "%H:%M:%S"};
-    time_t now = (time_t)now_s;
-    struct tm today, empty = {0};
-    double ago;
+    struct tm empty = {0};
     int64_t us;
 
     if (rfc3339_parse(s, &us)) {
@@ -58,16 +72,32 @@ bool text_moment(const char *s, double now_s, double *ret_s, struct err *err)
         if (read_moment(s, days[i], empty, ret_s))
             return true;
     }
-    localtime_r(&now, &today);
-    today.tm_sec = 0;
-    for (size_t i = 0; i < ARRAY_LEN(hours); i++) {
-        if (read_moment(s, hours[i], today, ret_s))
-            return true;
-    }
+    return false;
+}
+
+bool text_moment(const char *s, double now_s, double *ret_s, struct err *err)
+{
+    double ago;
+
+    if (read_date(s, ret_s) || read_hour(s, now_s, 0, ret_s))
+        return true;
     if (!text_duration(s, &ago, NULL))
         return err_set(err, EINVAL,
                        "\"%s\" is no time: 1h (ago), 14:00, 2026-11-20 or \"2026-11-20 14:00\"", s);
     *ret_s = now_s - ago;
+    return true;
+}
+
+bool text_moment_to_come(const char *s, double now_s, double *ret_s, struct err *err)
+{
+    double at;
+
+    if (!read_date(s, &at) && !read_hour(s, now_s, 0, &at))
+        return err_set(err, EINVAL, "\"%s\" is no time: 14:00, 2026-11-20 or \"2026-11-20 14:00\"",
+                       s);
+    if (at < now_s)
+        read_hour(s, now_s, 1, &at);
+    *ret_s = at;
     return true;
 }
 

@@ -15,6 +15,8 @@ bool text_duration(const char *s, double *ret_s, struct err *err);
  * "2026-11-20", "2026-11-20 14:00:30" (local), or RFC 3339. now_s is given for tests.
  */
 bool text_moment(const char *s, double now_s, double *ret_s, struct err *err);
+/* One that is to come: as above but no duration, and "14:00" is tomorrow when it is past today. */
+bool text_moment_to_come(const char *s, double now_s, double *ret_s, struct err *err);
 /* A whole number in min … max, nothing behind it. */
 bool text_whole(const char *s, int64_t min, int64_t max, int64_t *ret, struct err *err);
 

@@ -119,7 +119,7 @@ void view_job(struct cli *c, const json_t *job)
     cleanup_free char *id =
         xasprintf("%lld  %s", (long long)get_int(job, "id"), get_text(job, "uuid"));
     cleanup_free char *shown = xasprintf("%s %s", look.symbol, state);
-    struct buf labels = {0}, took = {0}, error = {0};
+    struct buf labels = {0}, took = {0}, error = {0}, why = {0};
     cleanup_free char *value = value_text(json_object_get(job, "value"));
     cleanup_free char *tasks = counts_text(job);
     json_int_t priority = get_int(job, "priority");
@@ -132,7 +132,9 @@ void view_job(struct cli *c, const json_t *job)
     line(c, "name", STYLE_PLAIN, get_text(job, "name"));
     if (strcmp(get_text(job, "summary"), get_text(job, "name")) != 0)
         line(c, "runs", STYLE_PLAIN, get_text(job, "summary"));
+    job_put_why(&why, job);
     line(c, "state", look.style, shown);
+    line(c, "waits", STYLE_YELLOW, buf_cstr(&why));
     line(c, "error", STYLE_RED, buf_cstr(&error));
     line(c, "value", STYLE_PLAIN, value);
     line(c, "owner", STYLE_PLAIN, get_text(job, "owner"));
@@ -155,4 +157,5 @@ void view_job(struct cli *c, const json_t *job)
     buf_release(&labels);
     buf_release(&took);
     buf_release(&error);
+    buf_release(&why);
 }

@@ -172,6 +172,13 @@ static enum style put_error(const struct screen *s, const json_t *job, struct bu
     return STYLE_RED;
 }
 
+static enum style put_why(const struct screen *s, const json_t *job, struct buf *out)
+{
+    (void)s;
+    job_put_why(out, job);
+    return STYLE_YELLOW;
+}
+
 static const struct job_column columns[] = {
     {"id", ">ID", true, put_id, key_id},
     {"state", "STATE", true, put_state, NULL},
@@ -187,6 +194,7 @@ static const struct job_column columns[] = {
     {"labels", "LABELS", true, put_labels, NULL},
     {"exit", ">EXIT", false, put_exit, key_exit},
     {"error", "ERROR", true, put_error, NULL},
+    {"why", "WAITS", true, put_why, NULL},
     {"uuid", "UUID", false, put_uuid, NULL},
     {NULL, NULL, false, NULL, NULL},
 };
