@@ -86,11 +86,11 @@ static bool add_listed(struct conn *c, struct ids *ids, json_t *params, size_t m
     return ok;
 }
 
-static json_t *live_states(void)
+static json_t *states(bool live)
 {
     json_t *states = json_array();
     for (int i = 0; i < JOB_STATE_COUNT; i++) {
-        if (job_state_is_live((enum job_state)i))
+        if (job_state_is_live((enum job_state)i) == live)
             json_array_append_new(states, json_string(job_state_name((enum job_state)i)));
     }
     return states;
@@ -108,8 +108,8 @@ static bool resolve(struct conn *c, struct ids *ids, const char *word, enum ids_
     }
     if (strcmp(word, "all") == 0) {
         json_t *params = json_pack("{s:i}", "limit", 500);
-        if (all == IDS_ALL_LIVE)
-            json_object_set_new(params, "state", live_states());
+        if (all != IDS_ALL)
+            json_object_set_new(params, "state", states(all == IDS_ALL_LIVE));
         return add_listed(c, ids, params, SIZE_MAX, err);
     }
     size_t before = json_array_size(ids->list);

@@ -25,7 +25,8 @@ struct options {
     bool all;                              /* ls, tree */
     bool only_stdout, only_stderr, prints; /* log */
     const char *lines;                     /* log, ls */
-    bool dry_run;                          /* cancel, pause, resume */
+    bool dry_run;                          /* cancel, pause, resume, rm */
+    bool force;                            /* rm */
     bool freeze;                           /* pause */
     const char *since, *until, *owner;     /* ls */
     const char *columns, *sort;            /* ls */

@@ -60,6 +60,7 @@ static bool on_reload(void *arg, struct buf *changed, struct err *err)
     config_take_over(&c->config, &fresh, &list, &ignored);
     config_release(&fresh);
     log_set_level((enum log_level)c->config.log_level);
+    engine_reloaded(c->engine);
     log_notice("configuration read again: changed %s, needs a restart %s", buf_cstr(&list),
                buf_cstr(&ignored));
     buf_add(changed, list.data, list.len);

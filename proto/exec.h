@@ -27,19 +27,20 @@
 
 /* Both directions. Numbers are wire values and stay. */
 #define EXEC_MESSAGES(X)                                                                           \
-    X(HELLO, 1)      /* daemon first, then the executor */                                         \
-    X(START, 2)      /* struct exec_start */                                                       \
-    X(STOP, 3)       /* u64 number, u32 grace_ms */                                                \
-    X(RESOLVE, 4)    /* u64 number, u8 same_boot */                                                \
-    X(SETTLE, 5)     /* u64 number */                                                              \
-    X(FLUSH, 6)      /* u64 number */                                                              \
-    X(REMOVE_LOG, 7) /* u64 number */                                                              \
-    X(CREDIT, 8)     /* u64 number, u64 position: output is committed up to there */               \
-    X(PAUSE, 9)      /* u64 number, u8 paused */                                                   \
-    X(STARTED, 17)   /* u64 number, u64 pid, u64 started_us */                                     \
-    X(END, 18)       /* struct exec_end */                                                         \
-    X(STATE, 19)     /* u64 number, u8 enum exec_state */                                          \
-    X(NOTICE, 20)    /* u64 number (0: none), text: for a person */
+    X(HELLO, 1)        /* daemon first, then the executor */                                       \
+    X(START, 2)        /* struct exec_start */                                                     \
+    X(STOP, 3)         /* u64 number, u32 grace_ms */                                              \
+    X(RESOLVE, 4)      /* u64 number, u8 same_boot */                                              \
+    X(SETTLE, 5)       /* u64 number */                                                            \
+    X(FLUSH, 6)        /* u64 number */                                                            \
+    X(REMOVE_LOG, 7)   /* u64 number */                                                            \
+    X(CREDIT, 8)       /* u64 number, u64 position: output is committed up to there */             \
+    X(PAUSE, 9)        /* u64 number, u8 paused */                                                 \
+    X(STARTED, 17)     /* u64 number, u64 pid, u64 started_us */                                   \
+    X(END, 18)         /* struct exec_end */                                                       \
+    X(STATE, 19)       /* u64 number, u8 enum exec_state */                                        \
+    X(NOTICE, 20)      /* u64 number (0: none), text: for a person */                              \
+    X(LOG_REMOVED, 21) /* u64 number: its log files are not there any more */
 
 enum exec_message {
 #define EXEC_MESSAGE_ROW(name, value) EXEC_MSG_##name = value,

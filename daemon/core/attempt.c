@@ -415,6 +415,7 @@ static void on_up(void *arg, uint64_t highest)
         }
     }
     e->exec_ready = e->n_resolving == 0;
+    retain_executor_up(e->retain);
 }
 
 static void on_down(void *arg, const struct err *why)
@@ -473,6 +474,12 @@ static void on_resolved(void *arg, uint64_t number, enum exec_state state)
     resolved(e, a);
 }
 
+static void on_log_removed(void *arg, uint64_t number)
+{
+    struct engine *e = arg;
+    retain_log_removed(e->retain, number);
+}
+
 const struct exec_events engine_exec_events = {
     .on_up = on_up,
     .on_down = on_down,
@@ -480,4 +487,5 @@ const struct exec_events engine_exec_events = {
     .on_started = on_started,
     .on_end = on_end,
     .on_resolved = on_resolved,
+    .on_log_removed = on_log_removed,
 };

@@ -340,6 +340,7 @@ struct engine *engine_new(struct loop *l, const struct config *config,
     e->exec = exec_client_new(l, config->exec_socket, config->exec_state, config->exec_program,
                               &engine_exec_events, e);
     exec_client_set_highest(e->exec, e->next_attempt - 1);
+    e->retain = retain_new(e);
     return e;
 }
 
@@ -366,6 +367,7 @@ void engine_free(struct engine *e)
     spools_free(e);
     attempts_free(e);
     store_close(e->store);
+    retain_free(e->retain);
     pools_free(e->pools); /* they know leaves, which are the runtime's */
     runtime_free(e->runtime);
     alarm_free(e->timer);
@@ -446,5 +448,6 @@ void engine_get_stats(struct engine *e, struct engine_stats *ret)
     };
     snprintf(ret->trouble, sizeof ret->trouble, "%s%s%s", e->storage_trouble.text,
              e->storage_trouble.code && e->exec_trouble.code ? "; " : "", e->exec_trouble.text);
+    retain_get_stats(e->retain, &ret->retain);
     store_get_stats(e->store, &ret->store);
 }

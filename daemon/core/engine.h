@@ -138,6 +138,14 @@ struct job_setting {
 };
 /* Of a job that has not started. False with err (ERR_STATE; ERR_PARAMS: there is no such pool). */
 bool engine_set_job(struct engine *e, uint64_t id, const struct job_setting *s, struct err *err);
+/*
+ * Removes a job that has ended, with all that belongs to it: it is gone with the next commit, its
+ * rows and log files follow little by little. False: it has not ended (or its end is not on disk
+ * yet). A job that is not there is nothing to do. uid: its owner's, for the event.
+ */
+bool engine_remove(struct engine *e, uint64_t id, uint32_t uid);
+/* Settings have changed: what they say of jobs that have ended is looked at soon. */
+void engine_reloaded(struct engine *e);
 
 struct pool_view {
     const char *name;
@@ -161,11 +169,19 @@ const char *engine_log_dir(const struct engine *e);
 /* No new job is accepted (ERR_DRAINING); running ones go on. */
 void engine_drain(struct engine *e);
 
+/* What is kept of jobs that have ended, as the last sweep found it. */
+struct retain_stats {
+    int64_t kept_jobs, log_bytes, free_bytes; /* -1: not known yet; free_bytes are the database's */
+    uint64_t removed_jobs;                    /* since the daemon's start */
+    int64_t last_sweep_us;                    /* wall clock; 0: none yet */
+};
+
 struct engine_stats {
     size_t live_jobs, live_tasks, running_commands;
     bool executor_up, storage_ok, draining;
     char trouble[1000]; /* why storage or executor is not all right; "" */
     int64_t started_us; /* the daemon's start, wall clock */
+    struct retain_stats retain;
     struct store_stats store;
 };
 void engine_get_stats(struct engine *e, struct engine_stats *ret);

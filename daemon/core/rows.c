@@ -283,6 +283,7 @@ void rows_collect(struct engine *e)
         if (job->ended) {
             end_job(&e->open, job);
             map_remove(&e->jobs, job->id);
+            retain_job_ended(e->retain);
             effects_call(&e->effects, forget_job, job);
         }
     }

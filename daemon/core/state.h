@@ -10,6 +10,7 @@
 #include "daemon/base/worker.h"
 #include "daemon/core/effects.h"
 #include "daemon/core/engine.h"
+#include "daemon/core/retain.h"
 #include "daemon/run/exec.h"
 #include "daemon/sched/pool.h"
 
@@ -110,6 +111,7 @@ struct engine {
     struct pools *pools;
     struct exec_client *exec;
     struct worker *worker;
+    struct retain *retain;
     struct alarm *timer; /* of the runtime's next deadline */
 
     struct map jobs;     /* id → struct live */

@@ -194,8 +194,11 @@ static void on_steer(struct executor *e, uint64_t number, enum monitor_op op, ui
 static void on_remove_log(struct executor *e, uint64_t number)
 {
     struct attempt *a = ledger_find(&e->ledger, number);
-    if (!a || a->state == ATTEMPT_ENDED || a->state == ATTEMPT_LOST)
-        output_remove(e->dir.log_dirfd, number);
+    struct buf *out = server_out(&e->server);
+    /* Not answered otherwise: the daemon asks again another time. */
+    if ((!a || a->state == ATTEMPT_ENDED || a->state == ATTEMPT_LOST) &&
+        output_remove(e->dir.log_dirfd, number) && out)
+        exec_put_number(out, EXEC_MSG_LOG_REMOVED, number);
 }
 
 static bool malformed(const struct exec_frame *f, struct err *err)

@@ -165,11 +165,13 @@ void output_finish(struct output *o, bool *in_memory)
     o->fd = close_fd(o->fd);
 }
 
-void output_remove(int dirfd, uint64_t number)
+bool output_remove(int dirfd, uint64_t number)
 {
     char name[NAME_BYTES];
+    bool gone = true;
     for (int tail = -1; tail <= 1; tail++) {
         piece_name(name, number, tail);
-        unlinkat(dirfd, name, 0);
+        gone &= unlinkat(dirfd, name, 0) == 0 || errno == ENOENT;
     }
+    return gone;
 }

@@ -45,7 +45,7 @@ bool output_full(const struct output *o);
 /* Ends: afterwards all is in files or dropped, or, when *in_memory, all of it is in pending. */
 void output_finish(struct output *o, bool *in_memory);
 
-/* Removes the log files of an attempt. */
-void output_remove(int dirfd, uint64_t number);
+/* Removes the log files of an attempt. False: one is still there. */
+bool output_remove(int dirfd, uint64_t number);
 
 #endif

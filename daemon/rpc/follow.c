@@ -395,6 +395,9 @@ static void on_event(struct follow *f, const struct event *e)
     case EVENT_JOB_STATE:
         f->scan = f->scan || !job_state_is_live((enum job_state)e->state);
         break;
+    case EVENT_JOB_REMOVED:
+        subscription_lose(f->subscription, "the job was removed");
+        return;
     case EVENT_TASK_STATE:
         f->scan = f->scan ||
                   (f->task && f->task == e->task && !task_state_is_live((enum task_state)e->state));
@@ -412,10 +415,14 @@ void logs_on_event(struct server *server, const struct event *e)
     struct subscription *s;
     if (!server->n_subscriptions)
         return;
-    LIST_FOREACH (session, &server->sessions, link)
-        LIST_FOREACH (s, &session->subscriptions, link)
+    LIST_FOREACH (session, &server->sessions, link) {
+        struct subscription *next;
+        for (s = LIST_FIRST(&session->subscriptions); s; s = next) {
+            next = LIST_NEXT(s, link); /* it may end with this event */
             if (s->follow && s->follow->job == e->job)
                 on_event(s->follow, e);
+        }
+    }
 }
 
 /* The parameters until it is known that the job is the peer's. */

@@ -67,6 +67,28 @@ static void write_store_stats(const struct store_stats *s, struct json_out *o)
     jout_end_object(o);
 }
 
+static void member_known(struct json_out *o, const char *key, int64_t v)
+{
+    jout_key(o, key);
+    if (v < 0)
+        jout_null(o);
+    else
+        jout_int(o, v);
+}
+
+static void write_retain_stats(const struct retain_stats *s, struct json_out *o)
+{
+    jout_key(o, "kept");
+    jout_begin_object(o);
+    member_known(o, "jobs", s->kept_jobs);
+    member_known(o, "log_bytes", s->log_bytes);
+    member_known(o, "free_bytes", s->free_bytes);
+    member_uint(o, "removed", s->removed_jobs);
+    jout_key(o, "last_sweep");
+    jout_time(o, s->last_sweep_us);
+    jout_end_object(o);
+}
+
 void method_system_stats(struct request *r, const struct system_stats_params *p)
 {
     const struct server *server = r->server;
@@ -96,6 +118,7 @@ void method_system_stats(struct request *r, const struct system_stats_params *p)
     member_uint(&o, "subscriptions", server->n_subscriptions);
     member_uint(&o, "requests", server->n_requests);
     write_store_stats(&s.store, &o);
+    write_retain_stats(&s.retain, &o);
     jout_end_object(&o);
     /* Not after a commit: while the disk refuses this is how to learn why. What it shows are
      * counts of now, nothing that a client could build on. */

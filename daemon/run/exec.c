@@ -181,6 +181,13 @@ static bool on_frame(struct exec_client *c, const struct exec_frame *f, struct e
         if (ev->on_notice)
             ev->on_notice(c->arg, number, text);
         return true;
+    case EXEC_MSG_LOG_REMOVED:
+        number = get_u64(&r);
+        if (!reader_done(&r))
+            break;
+        if (ev->on_log_removed)
+            ev->on_log_removed(c->arg, number);
+        return true;
     case EXEC_MSG_STARTED: {
         number = get_u64(&r);
         int64_t pid = (int64_t)get_u64(&r), started_us = (int64_t)get_u64(&r);

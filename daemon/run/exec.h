@@ -34,6 +34,8 @@ struct exec_events {
     void (*on_end)(void *arg, const struct exec_end *end);
     /* Answer to exec_resolve(). An ended or lost attempt is told by on_end instead. */
     void (*on_resolved)(void *arg, uint64_t number, enum exec_state state);
+    /* Answer to exec_remove_log(): its log files are not there any more. */
+    void (*on_log_removed)(void *arg, uint64_t number);
     /* Something a person should know of an attempt, such as that it cannot be killed. May be NULL.
      */
     void (*on_notice)(void *arg, uint64_t number, const char *text);
@@ -69,7 +71,8 @@ void exec_credit(struct exec_client *c, uint64_t number, uint64_t position);
 /* Asks its monitor to write what it holds of the output to the log file now. Left out while the
  * executor does not take what it is sent: the monitor does it by itself after a moment. */
 void exec_flush_output(struct exec_client *c, uint64_t number);
-/* Removes its log files. */
+/* Removes its log files: on_log_removed tells when they are gone. While it runs, or when that
+ * fails, nothing is told: to be asked again later. */
 void exec_remove_log(struct exec_client *c, uint64_t number);
 /* Writes out what was queued; called once a loop turn. */
 void exec_flush(struct exec_client *c);

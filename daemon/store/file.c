@@ -188,7 +188,10 @@ static bool migrate(struct db *d, int64_t version, struct err *err)
     char sql[128];
     if (version == newest_version())
         return true;
-    if (!db_exec(d, "PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA; BEGIN IMMEDIATE",
+    /* auto_vacuum can only be chosen while the file is empty. */
+    if (!db_exec(d,
+                 "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = DELETE;"
+                 "PRAGMA synchronous = EXTRA; BEGIN IMMEDIATE",
                  err))
         return false;
     for (size_t i = 0; i < ARRAY_LEN(migrations); i++) {

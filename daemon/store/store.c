@@ -249,5 +249,6 @@ void store_get_stats(struct store *s, struct store_stats *ret)
     pthread_mutex_lock(&s->mutex);
     *ret = s->stats;
     pthread_mutex_unlock(&s->mutex);
+    ret->page_bytes = s->page_bytes;
     ret->db_bytes = fstat(s->fd, &st) == 0 ? (int64_t)st.st_size : 0;
 }

@@ -106,7 +106,7 @@ bool store_scan(struct store *s, const struct batch *q,
 struct store_stats {
     uint64_t commits, statements;
     int64_t last_commit_us, max_commit_us; /* duration */
-    int64_t db_bytes, wal_bytes;
+    int64_t db_bytes, wal_bytes, page_bytes;
 };
 void store_get_stats(struct store *s, struct store_stats *ret);
 

@@ -1,0 +1,502 @@
+#include "daemon/core/retain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/core/state.h"
+#include "proto/errinj.h"
+#include "proto/log.h"
+#include "proto/mem.h"
+
+enum {
+    SLICE_ROWS = 1000, /* removed with one batch */
+    SLICE_JOBS = 100,
+    SLICE_LOGS = 500,
+    PUT_OFF_US = 10 * 1000, /* while commits run, so many times at most */
+    PUT_OFF_MAX = 5,
+    FREE_PAGES_LEAST = 256, /* kept for new rows, or an eighth of all if that is more */
+    RETRY_US = 5 * 1000 * 1000,
+    /* Between sweeps, at least, at most, and at most when jobs have ended. */
+    SWEEP_LEAST_US = 1000 * 1000,
+    SWEEP_MOST_US = 60 * 1000 * 1000,
+    SWEEP_NEWS_US = 10 * 1000 * 1000,
+    /* What has just ended is not removed for its number: somebody may be about to look at it. */
+    JUST_ENDED_US = 5 * 1000 * 1000,
+};
+
+/* What the alarm is for. */
+enum phase {
+    PHASE_REST,    /* the next sweep */
+    PHASE_BACKLOG, /* removals and logs that are left */
+    PHASE_SWEEP,   /* … and more jobs of the pools */
+    PHASE_SHRINK,  /* free pages */
+};
+
+/* Jobs of this pool that ended so long ago go. */
+struct cutoff {
+    char *pool;
+    int64_t finished_us;
+};
+
+struct retain {
+    struct engine *engine;
+    struct alarm *alarm;
+    enum phase phase;
+    bool busy;  /* a read or a commit is under way */
+    bool again; /* there is more to remove than what was looked at */
+    bool news;  /* jobs have ended since the last sweep */
+    unsigned put_off;
+    int64_t next_sweep_us;      /* boot clock */
+    uint64_t after, logs_after; /* removals and logs up to these are waited for */
+    struct cutoff *pools;       /* of the sweep */
+    size_t n_pools, cap_pools, at_pool;
+    uint64_t noted_job, noted_attempt; /* the highest numbers, as they were written last */
+    struct retain_stats stats;
+};
+
+static void step(struct retain *r);
+
+static void schedule(struct retain *r, enum phase phase, int64_t delay_us)
+{
+    r->phase = phase;
+    alarm_start(r->alarm, delay_us);
+}
+
+static void on_alarm(void *arg)
+{
+    step(arg);
+}
+
+struct retain *retain_new(struct engine *e)
+{
+    struct retain *r = xcalloc(1, sizeof *r);
+    r->engine = e;
+    r->alarm = alarm_new(e->loop, on_alarm, r);
+    r->stats = (struct retain_stats){.kept_jobs = -1, .log_bytes = -1, .free_bytes = -1};
+    r->next_sweep_us = clock_boot_us() + SWEEP_LEAST_US;
+    schedule(r, PHASE_REST, SWEEP_LEAST_US);
+    return r;
+}
+
+static void forget_pools(struct retain *r)
+{
+    for (size_t i = 0; i < r->n_pools; i++)
+        free(r->pools[i].pool);
+    r->n_pools = r->at_pool = 0;
+}
+
+static void rest(struct retain *r)
+{
+    forget_pools(r);
+    schedule(r, PHASE_REST, r->next_sweep_us - clock_boot_us());
+}
+
+void retain_free(struct retain *r)
+{
+    if (!r)
+        return;
+    forget_pools(r);
+    free(r->pools);
+    alarm_free(r->alarm);
+    free(r);
+}
+
+/* Numbers are never given again, also when the highest is removed. */
+static void note_highest(struct retain *r)
+{
+    struct engine *e = r->engine;
+    struct batch *b = &e->open;
+    if (r->noted_job == e->next_job && r->noted_attempt == e->next_attempt)
+        return;
+    r->noted_job = e->next_job;
+    r->noted_attempt = e->next_attempt;
+    batch_add(b, ST_META_PUT);
+    batch_str(b, "highest_job");
+    batch_int(b, (int64_t)e->next_job - 1);
+    batch_add(b, ST_META_PUT);
+    batch_str(b, "highest_attempt");
+    batch_int(b, (int64_t)e->next_attempt - 1);
+}
+
+static void add_id(struct batch *b, enum statement s, int64_t id)
+{
+    batch_add(b, s);
+    batch_int(b, id);
+}
+
+static void add_slice(struct batch *b, enum statement s, int64_t job, int64_t rows)
+{
+    add_id(b, s, job);
+    batch_int(b, rows);
+}
+
+static void remove_job(struct retain *r, uint64_t id, uint32_t uid)
+{
+    struct engine *e = r->engine;
+    struct event event = {
+        .seq = e->next_event++,
+        .at_us = clock_real_us(),
+        .type = EVENT_JOB_REMOVED,
+        .job = id,
+        .uid = uid,
+    };
+    note_highest(r);
+    add_id(&e->open, ST_JOB_REMOVE_NOTE, (int64_t)id);
+    add_id(&e->open, ST_JOB_REMOVE, (int64_t)id);
+    effects_event(&e->effects, &event);
+    r->stats.removed_jobs++;
+    r->stats.kept_jobs -= r->stats.kept_jobs > 0;
+}
+
+void retain_remove(struct retain *r, uint64_t id, uint32_t uid)
+{
+    remove_job(r, id, uid);
+    r->after = 0;
+    r->again = true;
+    if (r->phase == PHASE_REST && !r->busy)
+        schedule(r, PHASE_BACKLOG, 0);
+}
+
+static void sweep_within(struct retain *r, int64_t us)
+{
+    if (r->next_sweep_us > clock_boot_us() + us)
+        r->next_sweep_us = clock_boot_us() + us;
+    if (r->phase == PHASE_REST && !r->busy)
+        rest(r);
+}
+
+void retain_sweep_soon(struct retain *r)
+{
+    sweep_within(r, SWEEP_LEAST_US);
+}
+
+void retain_job_ended(struct retain *r)
+{
+    r->stats.kept_jobs += r->stats.kept_jobs >= 0;
+    if (!r->news)
+        sweep_within(r, SWEEP_NEWS_US);
+    r->news = true;
+}
+
+void retain_executor_up(struct retain *r)
+{
+    r->logs_after = 0;
+    r->again = true;
+    if (r->phase == PHASE_REST && !r->busy)
+        schedule(r, PHASE_BACKLOG, 0);
+}
+
+void retain_log_removed(struct retain *r, uint64_t number)
+{
+    add_id(&r->engine->open, ST_LOG_REMOVED, (int64_t)number);
+}
+
+void retain_get_stats(const struct retain *r, struct retain_stats *ret)
+{
+    *ret = r->stats;
+}
+
+/* The next step comes when this one is on disk. */
+static void on_step_committed(void *arg)
+{
+    struct retain *r = arg;
+    r->busy = false;
+    errinj(ERRINJ_RETAIN_AFTER_SLICE);
+    alarm_start(r->alarm, 0);
+}
+
+static void end_step(struct retain *r)
+{
+    r->busy = true;
+    engine_after_commit(r->engine, on_step_committed, r);
+}
+
+/* Whether a job that is being submitted may refer to this content without storing it again. */
+static bool is_held(struct map *m, const struct cell *sha)
+{
+    struct shared *s = sha->type == CELL_BLOB && sha->s.len == SHA_BYTES
+                           ? shared_find(m, (const unsigned char *)sha->s.p)
+                           : NULL;
+    shared_unref(s);
+    return s != NULL;
+}
+
+/* Columns of ST_REMOVALS. */
+enum {
+    COL_JOB,
+    COL_TASKS,
+    COL_ENDS,
+    COL_OUTPUT,
+    COL_ATTEMPTS,
+    COL_OPEN,
+    COL_PROGRAM,
+    COL_PROGRAM_SHA,
+    COL_PROGRAM_USED,
+    COL_ENVIRONMENT,
+    COL_ENVIRONMENT_SHA,
+    COL_ENVIRONMENT_USED
+};
+
+/* False: some are left. */
+static bool remove_rows(struct retain *r, const struct rows *rows, size_t row, int64_t *room)
+{
+    static const enum statement statements[] = {[COL_TASKS] = ST_REMOVE_TASKS,
+                                                [COL_ENDS] = ST_REMOVE_ENDS,
+                                                [COL_OUTPUT] = ST_REMOVE_OUTPUT,
+                                                [COL_ATTEMPTS] = ST_REMOVE_ATTEMPTS};
+    struct batch *b = &r->engine->open;
+    int64_t job = cell_int(rows, row, COL_JOB);
+    for (size_t i = COL_TASKS; i <= COL_ATTEMPTS; i++) {
+        int64_t n = cell_int(rows, row, i), now = n < *room ? n : *room;
+        if (now > 0 && i == COL_ATTEMPTS) {
+            add_slice(b, ST_REMOVE_LOGS, job, now);
+            r->logs_after = 0; /* numbers go in any order; twice does no harm */
+        }
+        if (now > 0)
+            add_slice(b, statements[i], job, now);
+        *room -= now;
+        if (now < n)
+            return false;
+    }
+    return true;
+}
+
+/* The last of a removal; false: not yet. */
+static bool remove_rest(struct retain *r, const struct rows *rows, size_t row)
+{
+    struct engine *e = r->engine;
+    bool program_used = cell_int(rows, row, COL_PROGRAM_USED) != 0;
+    bool environment_used = cell_int(rows, row, COL_ENVIRONMENT_USED) != 0;
+    if (cell_int(rows, row, COL_OPEN) ||
+        (!program_used && is_held(&e->programs, cell_at(rows, row, COL_PROGRAM_SHA))) ||
+        (!environment_used && is_held(&e->environments, cell_at(rows, row, COL_ENVIRONMENT_SHA))))
+        return false;
+    if (!program_used)
+        add_id(&e->open, ST_REMOVE_PROGRAM, cell_int(rows, row, COL_PROGRAM));
+    if (!environment_used && cell_at(rows, row, COL_ENVIRONMENT)->type == CELL_INT)
+        add_id(&e->open, ST_REMOVE_ENVIRONMENT, cell_int(rows, row, COL_ENVIRONMENT));
+    add_id(&e->open, ST_REMOVAL_DONE, cell_int(rows, row, COL_JOB));
+    return true;
+}
+
+/* True: there was something to do. */
+static bool remove_slice(struct retain *r, const struct rows *rows)
+{
+    int64_t room = SLICE_ROWS;
+    note_highest(r);
+    for (size_t i = 0; i < rows->n; i++) {
+        if (!remove_rows(r, rows, i, &room))
+            return true;
+        if (!remove_rest(r, rows, i))
+            r->after = (uint64_t)cell_int(rows, i, COL_JOB);
+    }
+    return rows->n > 0;
+}
+
+static bool remove_logs(struct retain *r, const struct rows *rows)
+{
+    struct engine *e = r->engine;
+    if (!exec_client_up(e->exec))
+        return false;
+    for (size_t i = 0; i < rows->n; i++) {
+        r->logs_after = (uint64_t)cell_int(rows, i, 0);
+        exec_remove_log(e->exec, r->logs_after);
+    }
+    return rows->n > 0;
+}
+
+/* Jobs that are to be removed for their age or number. */
+static bool remove_old(struct retain *r, const struct rows *rows)
+{
+    bool any = false;
+    for (size_t i = 0; i < rows->n; i++) {
+        uint64_t id = (uint64_t)cell_int(rows, i, 0);
+        if (engine_job(r->engine, id)) /* it lives again */
+            continue;
+        remove_job(r, id, (uint32_t)cell_int(rows, i, 1));
+        any = true;
+    }
+    return any;
+}
+
+static bool read_store(struct retain *r, struct batch *q,
+                       void (*on_rows)(void *arg, const struct rows *sets, size_t n,
+                                       const struct err *err))
+{
+    struct err err;
+    r->busy = store_read(r->engine->store, q, on_rows, r, &err);
+    batch_release(q);
+    if (!r->busy) /* too many queries wait */
+        alarm_start(r->alarm, RETRY_US);
+    return r->busy;
+}
+
+/* True: not to go on; it is tried again later. */
+static bool has_failed(struct retain *r, const struct err *err)
+{
+    r->busy = false;
+    if (err) {
+        log_warning("removing old jobs: %s", err->text);
+        alarm_start(r->alarm, RETRY_US);
+    }
+    return err != NULL;
+}
+
+/* Free pages. */
+
+static void on_free_pages(void *arg, const struct rows *sets, size_t n, const struct err *err)
+{
+    struct retain *r = arg;
+    struct engine *e = r->engine;
+    if (has_failed(r, err))
+        return;
+    int64_t unused = cell_int(&sets[0], 0, 0), all = cell_int(&sets[0], 0, 1);
+    struct store_stats s;
+    store_get_stats(e->store, &s);
+    r->stats.free_bytes = unused * s.page_bytes;
+    if (n > 1) {
+        r->stats.kept_jobs = cell_int(&sets[1], 0, 0);
+        r->stats.log_bytes = cell_int(&sets[1], 0, 1);
+        r->stats.last_sweep_us = clock_real_us();
+    }
+    int64_t keep = all / 8 > FREE_PAGES_LEAST ? all / 8 : FREE_PAGES_LEAST;
+    if (r->again) {
+        schedule(r, PHASE_BACKLOG, 0);
+    } else if (unused > keep) {
+        batch_add(&e->open, ST_SHRINK);
+        end_step(r);
+    } else {
+        rest(r);
+    }
+}
+
+static void look_at_free_pages(struct retain *r)
+{
+    struct batch q = {0};
+    batch_add(&q, ST_FREE_PAGES);
+    if (r->n_pools) { /* at a sweep's end */
+        add_id(&q, ST_KEPT, r->engine->config->log_cap_bytes);
+        forget_pools(r);
+    }
+    read_store(r, &q, on_free_pages);
+}
+
+/* A sweep. */
+
+static void on_excess(void *arg, const struct rows *sets, size_t n, const struct err *err)
+{
+    struct retain *r = arg;
+    int64_t now = clock_real_us();
+    if (has_failed(r, err))
+        return;
+    for (size_t i = 0; i < n; i++) {
+        struct cutoff *c = &r->pools[i];
+        int64_t excess = sets[i].n ? cell_int(&sets[i], 0, 0) : INT64_MIN;
+        if (excess > now - JUST_ENDED_US) {
+            excess = now - JUST_ENDED_US;
+            sweep_within(r, JUST_ENDED_US);
+        }
+        if (excess > c->finished_us)
+            c->finished_us = excess;
+    }
+    r->after = r->logs_after = 0;
+    r->at_pool = 0;
+    schedule(r, PHASE_SWEEP, 0);
+}
+
+static void add_pool(void *arg, const struct pool_stats *p)
+{
+    struct retain *r = arg;
+    int64_t age_ms = r->engine->config->keep_age_ms;
+    r->pools = xgrow(r->pools, &r->cap_pools, r->n_pools + 1, sizeof *r->pools);
+    r->pools[r->n_pools++] = (struct cutoff){
+        .pool = xstrdup(p->name),
+        .finished_us = age_ms ? clock_real_us() - age_ms * 1000 : INT64_MIN,
+    };
+}
+
+static void begin_sweep(struct retain *r)
+{
+    struct engine *e = r->engine;
+    int64_t pause_us = e->config->keep_age_ms * 1000;
+    if (pause_us < SWEEP_LEAST_US && pause_us)
+        pause_us = SWEEP_LEAST_US;
+    if (pause_us > SWEEP_MOST_US || !pause_us)
+        pause_us = SWEEP_MOST_US;
+    r->next_sweep_us = clock_boot_us() + pause_us;
+    r->news = false;
+    forget_pools(r);
+    pools_each(e->pools, add_pool, r);
+    struct batch q = {0};
+    for (size_t i = 0; i < r->n_pools; i++) {
+        int64_t keep = e->config->keep_jobs;
+        batch_add(&q, ST_ENDED_EXCESS);
+        batch_str(&q, r->pools[i].pool);
+        batch_int(&q, keep ? keep : INT64_MAX);
+    }
+    read_store(r, &q, on_excess);
+}
+
+/* What is left of earlier removals comes before new ones. */
+static void on_backlog(void *arg, const struct rows *sets, size_t n, const struct err *err)
+{
+    struct retain *r = arg;
+    if (has_failed(r, err))
+        return;
+    bool told = remove_logs(r, &sets[1]);
+    if (remove_slice(r, &sets[0]) || (n > 2 && remove_old(r, &sets[2]))) {
+        end_step(r);
+    } else if (told || r->again) {
+        alarm_start(r->alarm, 0);
+    } else if (n > 2 && ++r->at_pool < r->n_pools) {
+        alarm_start(r->alarm, 0);
+    } else {
+        schedule(r, PHASE_SHRINK, 0);
+    }
+}
+
+static void read_backlog(struct retain *r)
+{
+    struct batch q = {0};
+    r->again = false;
+    add_slice(&q, ST_REMOVALS, (int64_t)r->after, SLICE_JOBS);
+    batch_int(&q, SLICE_ROWS + 1);
+    add_slice(&q, ST_GONE_LOGS, (int64_t)r->logs_after, SLICE_LOGS);
+    if (r->phase == PHASE_SWEEP && r->at_pool < r->n_pools) {
+        const struct cutoff *c = &r->pools[r->at_pool];
+        batch_add(&q, ST_ENDED_BEFORE);
+        batch_str(&q, c->pool);
+        batch_int(&q, c->finished_us);
+        batch_int(&q, SLICE_JOBS);
+    }
+    read_store(r, &q, on_backlog);
+}
+
+static void step(struct retain *r)
+{
+    struct engine *e = r->engine;
+    if (r->busy)
+        return; /* its end goes on */
+    if (e->storage_trouble.code) {
+        alarm_start(r->alarm, RETRY_US);
+        return;
+    }
+    if (e->is_committing && r->put_off < PUT_OFF_MAX) {
+        r->put_off += r->phase != PHASE_SHRINK; /* that can wait for a quiet moment */
+        alarm_start(r->alarm, PUT_OFF_US);
+        return;
+    }
+    r->put_off = 0;
+    switch (r->phase) {
+    case PHASE_REST:
+        begin_sweep(r);
+        break;
+    case PHASE_BACKLOG:
+    case PHASE_SWEEP:
+        read_backlog(r);
+        break;
+    case PHASE_SHRINK:
+        look_at_free_pages(r);
+        break;
+    }
+}

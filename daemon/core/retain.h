@@ -1,0 +1,32 @@
+#ifndef COROD_CORE_RETAIN_H
+#define COROD_CORE_RETAIN_H
+/*
+ * What is kept of jobs that have ended, and the removal of the rest: by age and number
+ * (corod.conf(5)), or because somebody asked.
+ *
+ * A job's own row goes in one step, so that it is there wholly or not at all; what belonged to it
+ * follows in slices, each a part of an ordinary batch, also after a crash: the table `removal` says
+ * whose rows are left, `gone_log` whose log files.
+ */
+#include "daemon/core/engine.h"
+
+struct retain;
+
+/* Begins with a sweep after a moment: what the last daemon left is taken up then. */
+struct retain *retain_new(struct engine *e);
+/* After the store is closed. */
+void retain_free(struct retain *r);
+
+/* As engine_remove(), of a job that has ended. */
+void retain_remove(struct retain *r, uint64_t id, uint32_t uid);
+void retain_sweep_soon(struct retain *r);
+/* A job has ended. */
+void retain_job_ended(struct retain *r);
+/* The executor is there: what is left to remove is told to it. */
+void retain_executor_up(struct retain *r);
+/* It says that an attempt has no log files any more. */
+void retain_log_removed(struct retain *r, uint64_t number);
+
+void retain_get_stats(const struct retain *r, struct retain_stats *ret);
+
+#endif
