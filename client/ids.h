@@ -12,8 +12,8 @@ enum ids_all { IDS_ALL_LIVE, IDS_ALL_ENDED, IDS_ALL };
 
 /*
  * The ids that the words mean, in their order, each once, as a JSON array (the caller's). `all` is
- * every job, or those that have not ended, or those that have. A word that is no id, no range and no special one is a
- * name: the newest job with it. NULL with *err: no such job, a range too wide.
+ * every job, or those that have not ended, or those that have. A word that is no id, no range and
+ * no special one is a name: the newest job with it. NULL with *err: no such job, a range too wide.
  */
 json_t *ids_resolve(struct conn *c, char *const *words, size_t n, enum ids_all all,
                     struct err *err);

@@ -3,15 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/core/removals.h"
 #include "daemon/core/state.h"
 #include "proto/errinj.h"
 #include "proto/log.h"
 #include "proto/mem.h"
 
 enum {
-    SLICE_ROWS = 1000, /* removed with one batch */
-    SLICE_JOBS = 100,
-    SLICE_LOGS = 500,
+    SLICE_JOBS = 100,       /* removed with one batch */
     PUT_OFF_US = 10 * 1000, /* while commits run, so many times at most */
     PUT_OFF_MAX = 5,
     FREE_PAGES_LEAST = 256, /* kept for new rows, or an eighth of all if that is more */
@@ -46,11 +45,10 @@ struct retain {
     bool again; /* there is more to remove than what was looked at */
     bool news;  /* jobs have ended since the last sweep */
     unsigned put_off;
-    int64_t next_sweep_us;      /* boot clock */
-    uint64_t after, logs_after; /* removals and logs up to these are waited for */
-    struct cutoff *pools;       /* of the sweep */
+    int64_t next_sweep_us; /* boot clock */
+    struct removals removals;
+    struct cutoff *pools; /* of the sweep */
     size_t n_pools, cap_pools, at_pool;
-    uint64_t noted_job, noted_attempt; /* the highest numbers, as they were written last */
     struct retain_stats stats;
 };
 
@@ -70,7 +68,7 @@ static void on_alarm(void *arg)
 struct retain *retain_new(struct engine *e)
 {
     struct retain *r = xcalloc(1, sizeof *r);
-    r->engine = e;
+    r->engine = r->removals.engine = e;
     r->alarm = alarm_new(e->loop, on_alarm, r);
     r->stats = (struct retain_stats){.kept_jobs = -1, .log_bytes = -1, .free_bytes = -1};
     r->next_sweep_us = clock_boot_us() + SWEEP_LEAST_US;
@@ -101,49 +99,9 @@ void retain_free(struct retain *r)
     free(r);
 }
 
-/* Numbers are never given again, also when the highest is removed. */
-static void note_highest(struct retain *r)
-{
-    struct engine *e = r->engine;
-    struct batch *b = &e->open;
-    if (r->noted_job == e->next_job && r->noted_attempt == e->next_attempt)
-        return;
-    r->noted_job = e->next_job;
-    r->noted_attempt = e->next_attempt;
-    batch_add(b, ST_META_PUT);
-    batch_str(b, "highest_job");
-    batch_int(b, (int64_t)e->next_job - 1);
-    batch_add(b, ST_META_PUT);
-    batch_str(b, "highest_attempt");
-    batch_int(b, (int64_t)e->next_attempt - 1);
-}
-
-static void add_id(struct batch *b, enum statement s, int64_t id)
-{
-    batch_add(b, s);
-    batch_int(b, id);
-}
-
-static void add_slice(struct batch *b, enum statement s, int64_t job, int64_t rows)
-{
-    add_id(b, s, job);
-    batch_int(b, rows);
-}
-
 static void remove_job(struct retain *r, uint64_t id, uint32_t uid)
 {
-    struct engine *e = r->engine;
-    struct event event = {
-        .seq = e->next_event++,
-        .at_us = clock_real_us(),
-        .type = EVENT_JOB_REMOVED,
-        .job = id,
-        .uid = uid,
-    };
-    note_highest(r);
-    add_id(&e->open, ST_JOB_REMOVE_NOTE, (int64_t)id);
-    add_id(&e->open, ST_JOB_REMOVE, (int64_t)id);
-    effects_event(&e->effects, &event);
+    removals_add(&r->removals, id, uid);
     r->stats.removed_jobs++;
     r->stats.kept_jobs -= r->stats.kept_jobs > 0;
 }
@@ -151,7 +109,7 @@ static void remove_job(struct retain *r, uint64_t id, uint32_t uid)
 void retain_remove(struct retain *r, uint64_t id, uint32_t uid)
 {
     remove_job(r, id, uid);
-    r->after = 0;
+    r->removals.after = 0;
     r->again = true;
     if (r->phase == PHASE_REST && !r->busy)
         schedule(r, PHASE_BACKLOG, 0);
@@ -180,7 +138,7 @@ void retain_job_ended(struct retain *r)
 
 void retain_executor_up(struct retain *r)
 {
-    r->logs_after = 0;
+    r->removals.logs_after = 0;
     r->again = true;
     if (r->phase == PHASE_REST && !r->busy)
         schedule(r, PHASE_BACKLOG, 0);
@@ -188,7 +146,9 @@ void retain_executor_up(struct retain *r)
 
 void retain_log_removed(struct retain *r, uint64_t number)
 {
-    add_id(&r->engine->open, ST_LOG_REMOVED, (int64_t)number);
+    struct batch *b = &r->engine->open;
+    batch_add(b, ST_LOG_REMOVED);
+    batch_int(b, (int64_t)number);
 }
 
 void retain_get_stats(const struct retain *r, struct retain_stats *ret)
@@ -209,100 +169,6 @@ static void end_step(struct retain *r)
 {
     r->busy = true;
     engine_after_commit(r->engine, on_step_committed, r);
-}
-
-/* Whether a job that is being submitted may refer to this content without storing it again. */
-static bool is_held(struct map *m, const struct cell *sha)
-{
-    struct shared *s = sha->type == CELL_BLOB && sha->s.len == SHA_BYTES
-                           ? shared_find(m, (const unsigned char *)sha->s.p)
-                           : NULL;
-    shared_unref(s);
-    return s != NULL;
-}
-
-/* Columns of ST_REMOVALS. */
-enum {
-    COL_JOB,
-    COL_TASKS,
-    COL_ENDS,
-    COL_OUTPUT,
-    COL_ATTEMPTS,
-    COL_OPEN,
-    COL_PROGRAM,
-    COL_PROGRAM_SHA,
-    COL_PROGRAM_USED,
-    COL_ENVIRONMENT,
-    COL_ENVIRONMENT_SHA,
-    COL_ENVIRONMENT_USED
-};
-
-/* False: some are left. */
-static bool remove_rows(struct retain *r, const struct rows *rows, size_t row, int64_t *room)
-{
-    static const enum statement statements[] = {[COL_TASKS] = ST_REMOVE_TASKS,
-                                                [COL_ENDS] = ST_REMOVE_ENDS,
-                                                [COL_OUTPUT] = ST_REMOVE_OUTPUT,
-                                                [COL_ATTEMPTS] = ST_REMOVE_ATTEMPTS};
-    struct batch *b = &r->engine->open;
-    int64_t job = cell_int(rows, row, COL_JOB);
-    for (size_t i = COL_TASKS; i <= COL_ATTEMPTS; i++) {
-        int64_t n = cell_int(rows, row, i), now = n < *room ? n : *room;
-        if (now > 0 && i == COL_ATTEMPTS) {
-            add_slice(b, ST_REMOVE_LOGS, job, now);
-            r->logs_after = 0; /* numbers go in any order; twice does no harm */
-        }
-        if (now > 0)
-            add_slice(b, statements[i], job, now);
-        *room -= now;
-        if (now < n)
-            return false;
-    }
-    return true;
-}
-
-/* The last of a removal; false: not yet. */
-static bool remove_rest(struct retain *r, const struct rows *rows, size_t row)
-{
-    struct engine *e = r->engine;
-    bool program_used = cell_int(rows, row, COL_PROGRAM_USED) != 0;
-    bool environment_used = cell_int(rows, row, COL_ENVIRONMENT_USED) != 0;
-    if (cell_int(rows, row, COL_OPEN) ||
-        (!program_used && is_held(&e->programs, cell_at(rows, row, COL_PROGRAM_SHA))) ||
-        (!environment_used && is_held(&e->environments, cell_at(rows, row, COL_ENVIRONMENT_SHA))))
-        return false;
-    if (!program_used)
-        add_id(&e->open, ST_REMOVE_PROGRAM, cell_int(rows, row, COL_PROGRAM));
-    if (!environment_used && cell_at(rows, row, COL_ENVIRONMENT)->type == CELL_INT)
-        add_id(&e->open, ST_REMOVE_ENVIRONMENT, cell_int(rows, row, COL_ENVIRONMENT));
-    add_id(&e->open, ST_REMOVAL_DONE, cell_int(rows, row, COL_JOB));
-    return true;
-}
-
-/* True: there was something to do. */
-static bool remove_slice(struct retain *r, const struct rows *rows)
-{
-    int64_t room = SLICE_ROWS;
-    note_highest(r);
-    for (size_t i = 0; i < rows->n; i++) {
-        if (!remove_rows(r, rows, i, &room))
-            return true;
-        if (!remove_rest(r, rows, i))
-            r->after = (uint64_t)cell_int(rows, i, COL_JOB);
-    }
-    return rows->n > 0;
-}
-
-static bool remove_logs(struct retain *r, const struct rows *rows)
-{
-    struct engine *e = r->engine;
-    if (!exec_client_up(e->exec))
-        return false;
-    for (size_t i = 0; i < rows->n; i++) {
-        r->logs_after = (uint64_t)cell_int(rows, i, 0);
-        exec_remove_log(e->exec, r->logs_after);
-    }
-    return rows->n > 0;
 }
 
 /* Jobs that are to be removed for their age or number. */
@@ -375,7 +241,8 @@ static void look_at_free_pages(struct retain *r)
     struct batch q = {0};
     batch_add(&q, ST_FREE_PAGES);
     if (r->n_pools) { /* at a sweep's end */
-        add_id(&q, ST_KEPT, r->engine->config->log_cap_bytes);
+        batch_add(&q, ST_KEPT);
+        batch_int(&q, r->engine->config->log_cap_bytes);
         forget_pools(r);
     }
     read_store(r, &q, on_free_pages);
@@ -399,7 +266,7 @@ static void on_excess(void *arg, const struct rows *sets, size_t n, const struct
         if (excess > c->finished_us)
             c->finished_us = excess;
     }
-    r->after = r->logs_after = 0;
+    r->removals.after = r->removals.logs_after = 0;
     r->at_pool = 0;
     schedule(r, PHASE_SWEEP, 0);
 }
@@ -443,12 +310,13 @@ static void on_backlog(void *arg, const struct rows *sets, size_t n, const struc
     struct retain *r = arg;
     if (has_failed(r, err))
         return;
-    bool told = remove_logs(r, &sets[1]);
-    if (remove_slice(r, &sets[0]) || (n > 2 && remove_old(r, &sets[2]))) {
+    bool told = removals_logs(&r->removals, &sets[1]);
+    if (removals_slice(&r->removals, &sets[0]) ||
+        (n > REMOVALS_SETS && remove_old(r, &sets[REMOVALS_SETS]))) {
         end_step(r);
     } else if (told || r->again) {
         alarm_start(r->alarm, 0);
-    } else if (n > 2 && ++r->at_pool < r->n_pools) {
+    } else if (n > REMOVALS_SETS && ++r->at_pool < r->n_pools) {
         alarm_start(r->alarm, 0);
     } else {
         schedule(r, PHASE_SHRINK, 0);
@@ -459,9 +327,7 @@ static void read_backlog(struct retain *r)
 {
     struct batch q = {0};
     r->again = false;
-    add_slice(&q, ST_REMOVALS, (int64_t)r->after, SLICE_JOBS);
-    batch_int(&q, SLICE_ROWS + 1);
-    add_slice(&q, ST_GONE_LOGS, (int64_t)r->logs_after, SLICE_LOGS);
+    removals_query(&r->removals, &q);
     if (r->phase == PHASE_SWEEP && r->at_pool < r->n_pools) {
         const struct cutoff *c = &r->pools[r->at_pool];
         batch_add(&q, ST_ENDED_BEFORE);
@@ -499,4 +365,17 @@ static void step(struct retain *r)
         look_at_free_pages(r);
         break;
     }
+}
+
+bool engine_remove(struct engine *e, uint64_t id, uint32_t uid)
+{
+    if (engine_job(e, id))
+        return false;
+    retain_remove(e->retain, id, uid);
+    return true;
+}
+
+void engine_reloaded(struct engine *e)
+{
+    retain_sweep_soon(e->retain);
 }

@@ -2,11 +2,7 @@
 #define COROD_CORE_RETAIN_H
 /*
  * What is kept of jobs that have ended, and the removal of the rest: by age and number
- * (corod.conf(5)), or because somebody asked.
- *
- * A job's own row goes in one step, so that it is there wholly or not at all; what belonged to it
- * follows in slices, each a part of an ordinary batch, also after a crash: the table `removal` says
- * whose rows are left, `gone_log` whose log files.
+ * (corod.conf(5)), or because somebody asked. How it is removed: removals.h.
  */
 #include "daemon/core/engine.h"
 

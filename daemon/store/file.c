@@ -188,10 +188,10 @@ static bool migrate(struct db *d, int64_t version, struct err *err)
     char sql[128];
     if (version == newest_version())
         return true;
-    /* auto_vacuum can only be chosen while the file is empty. */
+    /* auto_vacuum is chosen while the file is empty, in the same transaction. */
     if (!db_exec(d,
-                 "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = DELETE;"
-                 "PRAGMA synchronous = EXTRA; BEGIN IMMEDIATE",
+                 "PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA; BEGIN;"
+                 "PRAGMA auto_vacuum = INCREMENTAL",
                  err))
         return false;
     for (size_t i = 0; i < ARRAY_LEN(migrations); i++) {
