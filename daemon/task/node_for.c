@@ -100,7 +100,7 @@ static void for_on_event(struct task *t, struct act *act, enum completion how, s
     act->phase = FOR_BODY;
     enum feed_step step = a->feed->on_event(t, a, error, &next);
     if (step == FEED_ERROR && next == error)
-        task_done(t, DONE_RAISE, error); /* it has its cause */
+        leave(t, a, DONE_RAISE, error); /* it has its cause */
     else
         go_on(t, a, step, next);
 }
