@@ -1,5 +1,5 @@
 /* Commands: what a task does while one of its leaves waits for its slot and runs. */
-#include "daemon/task/leaf.h"
+#include "daemon/task/leaf_http.h"
 
 #include <signal.h>
 
@@ -112,7 +112,9 @@ static struct value *command_error(const struct leaf_run *run, const struct leaf
 
 void leaf_take_outcome(struct leaf_run *run, const struct leaf_outcome *o)
 {
-    if (o->how == LEAF_LOST)
+    if (run->leaf.spec.request)
+        http_take_outcome(run, o);
+    else if (o->how == LEAF_LOST)
         run->error = error_new("LostError", "%s", o->text ? o->text : "the command was lost");
     else if (o->how == LEAF_NOT_STARTED)
         run->error = command_error(run, o);
@@ -140,6 +142,8 @@ void runtime_leaf_launched(struct runtime *rt, struct leaf *leaf, uint64_t attem
 {
     struct leaf_run *run = container_of(leaf, struct leaf_run, leaf);
     leaf->attempt = attempt;
+    if (!leaf->first_attempt)
+        leaf->first_attempt = attempt;
     leaf->state = LEAF_LAUNCHED;
     map_put(&rt->attempts, attempt, leaf);
     task_touch(run->task);
@@ -163,7 +167,8 @@ void runtime_leaf_ended(struct runtime *rt, struct leaf *leaf, const struct leaf
     leaf->state = LEAF_ENDED;
     job->sources--;
     task_touch(run->task);
-    if (outcome->how == LEAF_LOST && leaf->spec.retry_lost && !leaf->cancelled) {
+    bool may_repeat = leaf->spec.retry_lost || outcome->unsent;
+    if (outcome->how == LEAF_LOST && may_repeat && !leaf->cancelled) {
         again(run);
         return;
     }
@@ -251,6 +256,7 @@ void leaf_run_save(const struct leaf_run *run, struct buf *out)
     put_u8(out, run->leaf.cancelled);
     put_varint(out, run->leaf.seq);
     put_varint(out, run->leaf.attempt);
+    put_varint(out, run->leaf.first_attempt);
     put_varint(out, run->done_seq);
     value_save_opt(run->result, out);
     value_save_opt(run->error, out);
@@ -269,6 +275,7 @@ bool leaf_run_load(struct leaf_run *run, struct job_loader *l, struct reader *r)
     run->leaf.cancelled = get_u8(r) != 0;
     run->leaf.seq = get_varint(r);
     run->leaf.attempt = get_varint(r);
+    run->leaf.first_attempt = get_varint(r);
     run->done_seq = get_varint(r);
     if (r->failed || state > LEAF_ENDED || !value_load_opt(l, r, &run->result) ||
         !value_load_opt(l, r, &run->error) || !leaf_spec_load(&run->leaf.spec, l, r))

@@ -1,7 +1,9 @@
 #ifndef COROD_TASK_LEAF_H
 #define COROD_TASK_LEAF_H
-/* What `run` and `sh` share: their keys and what they do. */
+/* What `run` and `sh` share, and mostly `http` too: their keys and what they do. */
 #include "daemon/task/job.h"
+
+enum on_lost { ON_LOST_UNSAID, ON_LOST_FAIL, ON_LOST_RETRY };
 
 struct leaf_node {
     struct node node;
@@ -11,29 +13,35 @@ struct leaf_node {
     struct expr *cwd, *env, *input, *check, *pool, *priority, *slots, *limits;
     struct expr *simulate; /* pretend.h */
     int merge;             /* stderr: "stdout" */
-    int retry;             /* on_lost: "retry" */
+    int on_lost;           /* enum on_lost */
     int leftover;          /* leftover: "keep" */
 };
 
 extern const struct field_type field_stderr, field_on_lost, field_leftover;
-extern const struct field_type field_simulate; /* struct expr *; pretend.c */
+/* struct expr *; pretend.c */
+extern const struct field_type field_simulate, field_simulate_http;
 
-#define LEAF_FIELDS                                                                                \
+/* Of commands and requests; check_help: what "check" does. */
+#define LEAF_FIELDS(check_help)                                                                    \
+    {"check", &field_bool, offsetof(struct leaf_node, check), false, check_help},                  \
+        {"pool", &field_string, offsetof(struct leaf_node, pool), false,                           \
+         "The pool whose slots it takes."},                                                        \
+        {"priority", &field_expr, offsetof(struct leaf_node, priority), false,                     \
+         "-1000 to 1000; higher first."},                                                          \
+        {"slots", &field_number, offsetof(struct leaf_node, slots), false, "How many it takes."},  \
+    {                                                                                              \
+        "on_lost", &field_on_lost, offsetof(struct leaf_node, on_lost), false,                     \
+            "\"retry\": again when it was lost; \"fail\": LostError."                              \
+    }
+
+#define COMMAND_FIELDS                                                                             \
     {"cwd", &field_string, offsetof(struct leaf_node, cwd), false, "Its working directory."},      \
         {"env", &field_env, offsetof(struct leaf_node, env), false,                                \
          "Variables of its environment; null takes one away."},                                    \
         {"stdin", &field_bytes, offsetof(struct leaf_node, input), false, "What it reads."},       \
         {"stderr", &field_stderr, offsetof(struct leaf_node, merge), false,                        \
          "\"stdout\": both in one stream."},                                                       \
-        {"check", &field_bool, offsetof(struct leaf_node, check), false,                           \
-         "false: an exit status other than 0 is no error."},                                       \
-        {"pool", &field_string, offsetof(struct leaf_node, pool), false,                           \
-         "The pool whose slots it takes."},                                                        \
-        {"priority", &field_expr, offsetof(struct leaf_node, priority), false,                     \
-         "-1000 to 1000; higher first."},                                                          \
-        {"slots", &field_number, offsetof(struct leaf_node, slots), false, "How many it takes."},  \
-        {"on_lost", &field_on_lost, offsetof(struct leaf_node, retry), false,                      \
-         "\"retry\": again when it was lost; \"fail\": LostError."},                               \
+        LEAF_FIELDS("false: an exit status other than 0 is no error."),                            \
         {"leftover", &field_leftover, offsetof(struct leaf_node, leftover), false,                 \
          "\"keep\": what it left running stays."},                                                 \
         {"limits", &field_expr, offsetof(struct leaf_node, limits), false, "Resource limits."},    \
@@ -76,11 +84,12 @@ bool leaf_spec_load(struct leaf_spec *spec, struct job_loader *l, struct reader 
 /* `run make -j4`: leaf_spec_text() behind the verb. */
 void leaf_spec_title(const struct leaf_spec *spec, size_t max, struct buf *out);
 
-#define LEAF_KIND(name_, fields_)                                                                  \
+/* node_struct: of its node, which begins with struct leaf_node. */
+#define LEAF_KIND(name_, fields_, node_struct)                                                     \
     {                                                                                              \
         .verb = {.name = (name_),                                                                  \
                  .fields = (fields_),                                                              \
-                 .size = sizeof(struct leaf_node),                                                 \
+                 .size = sizeof(node_struct),                                                      \
                  .check = leaf_check},                                                             \
         .act_size = sizeof(struct leaf_act), .leaf = true, .start = leaf_start,                    \
         .on_event = leaf_on_event, .cancel = leaf_cancel, .waiting = leaf_waiting,                 \

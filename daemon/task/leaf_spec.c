@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "daemon/task/leaf.h"
+#include "daemon/task/leaf_http.h"
 #include "daemon/task/save.h"
 #include "proto/mem.h"
 
@@ -18,7 +18,8 @@ static void parse_stderr(struct parser *p, const json_t *json, void *out)
 static void parse_on_lost(struct parser *p, const json_t *json, void *out)
 {
     static const char *const words[] = {"fail", "retry", NULL};
-    *(int *)out = parser_choice(p, json, words) == 1;
+    int i = parser_choice(p, json, words);
+    *(int *)out = i == 0 ? ON_LOST_FAIL : i == 1 ? ON_LOST_RETRY : ON_LOST_UNSAID;
 }
 
 static void parse_leftover(struct parser *p, const json_t *json, void *out)
@@ -218,12 +219,18 @@ static bool eval_numbers(const struct task *t, const struct leaf_node *n, struct
     return true;
 }
 
-bool leaf_spec_eval(const struct task *t, const struct leaf_node *n, struct leaf_spec *spec,
-                    struct value **error)
+/* What commands and requests share. */
+static bool eval_common(const struct task *t, const struct leaf_node *n, struct leaf_spec *spec,
+                        struct value **error)
 {
-    *spec = (struct leaf_spec){.stderr_to_stdout = n->merge != 0,
-                               .leftover_keep = n->leftover != 0,
-                               .retry_lost = n->retry != 0};
+    return eval_text(t, n->pool, "pool takes a string", TEXT_NOT_EMPTY, &spec->pool, error) &&
+           eval_bool(t, n->check, "check", true, &spec->check, error) &&
+           eval_numbers(t, n, spec, error);
+}
+
+static bool eval_command(const struct task *t, const struct leaf_node *n, struct leaf_spec *spec,
+                         struct value **error)
+{
     cleanup_value struct value *limits = NULL;
     if (n->limits && !(limits = task_try_eval(t, n->limits, error)))
         return false;
@@ -233,11 +240,26 @@ bool leaf_spec_eval(const struct task *t, const struct leaf_node *n, struct leaf
     if (spec->argv && eval_env(t, n->env, &spec->env, error) &&
         eval_text(t, n->cwd, "cwd takes a string", TEXT_NOT_EMPTY, &spec->cwd, error) &&
         eval_text(t, n->input, "stdin takes a string", TEXT_ANY, &spec->stdin_data, error) &&
-        eval_text(t, n->pool, "pool takes a string", TEXT_NOT_EMPTY, &spec->pool, error) &&
-        eval_bool(t, n->check, "check", true, &spec->check, error) &&
-        eval_numbers(t, n, spec, error)) {
+        eval_common(t, n, spec, error)) {
         if (limits && value_type(limits) == VALUE_OBJECT)
             spec->limits = value_ref(limits);
+        return true;
+    }
+    return false;
+}
+
+bool leaf_spec_eval(const struct task *t, const struct leaf_node *n, struct leaf_spec *spec,
+                    struct value **error)
+{
+    bool http = n->node.verb == &node_http.verb;
+    *spec = (struct leaf_spec){.stderr_to_stdout = n->merge != 0,
+                               .leftover_keep = n->leftover != 0,
+                               .retry_lost = n->on_lost == ON_LOST_RETRY};
+    if (http ? http_request_eval(t, (const struct http_node *)(const void *)n, spec, error) &&
+                   eval_common(t, n, spec, error)
+             : eval_command(t, n, spec, error)) {
+        if (http && n->on_lost == ON_LOST_UNSAID)
+            spec->retry_lost = http_is_repeatable(spec->request);
         return true;
     }
     leaf_spec_release(spec);
@@ -248,6 +270,7 @@ bool leaf_spec_eval(const struct task *t, const struct leaf_node *n, struct leaf
 
 void leaf_spec_release(struct leaf_spec *spec)
 {
+    value_unref(spec->request);
     value_unref(spec->argv);
     value_unref(spec->env);
     value_unref(spec->cwd);
@@ -259,6 +282,7 @@ void leaf_spec_release(struct leaf_spec *spec)
 
 void leaf_spec_save(const struct leaf_spec *spec, struct buf *out)
 {
+    value_save_opt(spec->request, out);
     value_save_opt(spec->argv, out);
     value_save_opt(spec->env, out);
     value_save_opt(spec->cwd, out);
@@ -272,11 +296,20 @@ void leaf_spec_save(const struct leaf_spec *spec, struct buf *out)
     put_varint(out, spec->slots);
 }
 
+/* What is loaded is what could have been saved: a request, or a command. */
+static bool has_one_task(const struct leaf_spec *spec)
+{
+    if (spec->request)
+        return !spec->argv && !spec->lines && http_request_is_good(spec->request);
+    return spec->argv && value_type(spec->argv) == VALUE_LIST && value_count(spec->argv) > 0;
+}
+
 bool leaf_spec_load(struct leaf_spec *spec, struct job_loader *l, struct reader *r)
 {
-    if (!value_load_opt(l, r, &spec->argv) || !value_load_opt(l, r, &spec->env) ||
-        !value_load_opt(l, r, &spec->cwd) || !value_load_opt(l, r, &spec->stdin_data) ||
-        !value_load_opt(l, r, &spec->pool) || !value_load_opt(l, r, &spec->limits))
+    if (!value_load_opt(l, r, &spec->request) || !value_load_opt(l, r, &spec->argv) ||
+        !value_load_opt(l, r, &spec->env) || !value_load_opt(l, r, &spec->cwd) ||
+        !value_load_opt(l, r, &spec->stdin_data) || !value_load_opt(l, r, &spec->pool) ||
+        !value_load_opt(l, r, &spec->limits))
         return false;
     uint8_t flags = get_u8(r);
     spec->stderr_to_stdout = flags & 1;
@@ -286,8 +319,7 @@ bool leaf_spec_load(struct leaf_spec *spec, struct job_loader *l, struct reader 
     spec->lines = flags & 16;
     int64_t priority = get_svarint(r);
     uint64_t slots = get_varint(r);
-    if (r->failed || !spec->argv || value_type(spec->argv) != VALUE_LIST ||
-        value_count(spec->argv) == 0 || priority < -1000 || priority > 1000 || slots < 1 ||
+    if (r->failed || !has_one_task(spec) || priority < -1000 || priority > 1000 || slots < 1 ||
         slots > 100000)
         return load_fail(l, "a command");
     spec->priority = (int32_t)priority;
@@ -316,8 +348,10 @@ static void cut(struct buf *b, size_t len)
 
 void leaf_spec_text(const struct leaf_spec *spec, size_t max, struct buf *out)
 {
-    size_t begin = out->len, n = value_count(spec->argv);
-    bool script = is_script(spec);
+    size_t begin = out->len, n = spec->request ? 0 : value_count(spec->argv);
+    bool script = !spec->request && is_script(spec);
+    if (spec->request)
+        http_request_text(spec->request, out);
     for (size_t i = script ? 2 : 0; i < n && out->len - begin < max; i++) {
         if (script && i == 3)
             continue;
@@ -333,7 +367,7 @@ void leaf_spec_text(const struct leaf_spec *spec, size_t max, struct buf *out)
 
 void leaf_spec_title(const struct leaf_spec *spec, size_t max, struct buf *out)
 {
-    const char *verb = is_script(spec) ? "sh " : "run ";
+    const char *verb = spec->request ? "http " : is_script(spec) ? "sh " : "run ";
     buf_addstr(out, verb);
     leaf_spec_text(spec, max - strlen(verb), out);
 }

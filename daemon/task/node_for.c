@@ -174,7 +174,7 @@ static void for_check(struct parser *p, struct node *node)
         parser_complain(p, NULL,
                         "\"lines\" takes {\"run\": …} or {\"sh\": …}; \"as\", \"timeout\" and "
                         "\"retry\" are the loop's");
-    else if (((const struct leaf_node *)(const void *)n)->retry)
+    else if (((const struct leaf_node *)(const void *)n)->on_lost == ON_LOST_RETRY)
         parser_complain(p, NULL, "\"on_lost\" can't be \"retry\" here: lines were taken already");
 }
 

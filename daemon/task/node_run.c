@@ -3,7 +3,7 @@
 
 static const struct field run_fields[] = {
     {"run", &field_argv, offsetof(struct leaf_node, argv), true, "The program and its arguments."},
-    LEAF_FIELDS,
+    COMMAND_FIELDS,
 };
 
-const struct node_kind node_run = LEAF_KIND("run", run_fields);
+const struct node_kind node_run = LEAF_KIND("run", run_fields, struct leaf_node);

@@ -5,7 +5,8 @@
  * what its leaf's key "simulate" says; without it, it ends well at once, but `sleep N` in it takes
  * its time, `echo TEXT` writes up to a `;` ($1 is the first of `args`), `exit N` and `false` end
  * with a status. Where its lines are read there may be several of these and of `printf TEXT`, one
- * behind the other, and what they write comes at its time.
+ * behind the other, and what they write comes at its time. A request is answered at
+ * once with 200 and nothing.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,7 +27,8 @@ struct pretended {
     struct buf out, err;
     struct pretended_piece *pieces; /* NULL: all is there at its end */
     size_t n_pieces, cap_pieces;
-    size_t given; /* of out, to the runtime */
+    size_t given;          /* of out, to the runtime */
+    struct value *headers; /* of an answer; NULL: none */
 };
 
 struct pretend {
@@ -60,5 +62,10 @@ bool pretend_step(struct pretend *p);
 bool pretend_end(struct pretend *p);
 /* When the next one ends; INT64_MAX: none runs. */
 int64_t pretend_next_us(const struct pretend *p);
+
+/* pretend_plan.c: does what the leaf's key "simulate" says; false: it has none. */
+bool pretend_planned(struct pretended *c, struct leaf *leaf);
+/* It takes so long: a time that does not leave what microseconds can count. */
+void pretend_takes(struct pretended *c, double seconds);
 
 #endif

@@ -27,12 +27,15 @@ enum job_end { JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED, JOB_LOST };
 /* What a leaf wants to run, evaluated. Values are the leaf's; NULL where the document says nothing.
  */
 struct leaf_spec {
+    /* An HTTP request instead of a command: {method, url, headers: {name: string, number or null},
+     * redirects, body: string or {"base64"}, absent: none}, and no argv. */
+    struct value *request;
     struct value *argv; /* list of strings or {"base64"} */
     struct value *env;  /* object; null unsets */
     struct value *cwd;  /* string */
     struct value *stdin_data;
     bool stderr_to_stdout;
-    bool check; /* a non-zero exit raises */
+    bool check; /* a non-zero exit raises, or a status of 400 or more */
     bool leftover_keep;
     bool retry_lost;      /* on_lost: "retry" */
     bool lines;           /* its stdout is read as lines: it needs a spool */
@@ -45,15 +48,16 @@ struct leaf_spec {
 enum leaf_state { LEAF_WANTED, LEAF_LAUNCHED, LEAF_ENDED };
 
 /*
- * A command of a task. Made by the runtime when the task reaches it; belongs to the runtime; valid
- * until runtime_leaf_ended() or effects->leaf_dropped() returns.
+ * A command or a request of a task. Made by the runtime when the task reaches it; belongs to the
+ * runtime; valid until runtime_leaf_ended() or effects->leaf_dropped() returns.
  */
 struct leaf {
     uint64_t job;
     uint32_t task;
     uint64_t
         seq; /* order of wanting, ascending within the runtime's life and across restarts per job */
-    uint64_t attempt; /* number, 0 before the launch */
+    uint64_t attempt;       /* number, 0 before the launch */
+    uint64_t first_attempt; /* the same, but of the first one when earlier ones were lost */
     enum leaf_state state;
     bool cancelled; /* its end is wanted */
     struct leaf_spec spec;
@@ -63,9 +67,17 @@ struct leaf {
 /* How a leaf ended. Strings are bytes as the command wrote them, without its trailing newlines, at
  * most 1 MiB. */
 struct leaf_outcome {
-    enum leaf_how { LEAF_EXITED, LEAF_SIGNALED, LEAF_NOT_STARTED, LEAF_LOST } how;
-    int status;       /* exit status, signal number; 127 or 126 for NOT_STARTED */
-    const char *text; /* for NOT_STARTED and LOST: what happened */
+    enum leaf_how {
+        LEAF_EXITED,
+        LEAF_SIGNALED,
+        LEAF_NOT_STARTED, /* or a request without an answer */
+        LEAF_LOST,
+        LEAF_ANSWERED, /* a request */
+    } how;
+    int status;            /* exit status, signal, HTTP status; 127 or 126 for NOT_STARTED */
+    const char *text;      /* for NOT_STARTED and LOST: what happened */
+    bool unsent;           /* LOST: it was never begun, it may be wanted again in any case */
+    struct value *headers; /* ANSWERED: an object of strings; borrowed. Its body is `out` */
     const char *out, *err;
     size_t out_len, err_len;
     bool truncated;

@@ -1,0 +1,64 @@
+#ifndef COROD_RUN_HTTP_PRIVATE_H
+#define COROD_RUN_HTTP_PRIVATE_H
+/* What http.c (many requests in the loop) and http_transfer.c (one of them) share. */
+#include <sys/queue.h>
+
+#include "daemon/base/map.h"
+#include "daemon/run/curl.h"
+#include "daemon/run/http.h"
+#include "proto/buf.h"
+#include "proto/netlist.h"
+
+TAILQ_HEAD(transfers, transfer);
+
+struct http_client {
+    struct loop *loop;
+    const struct http_options *options;
+    void (*on_end)(void *arg, uint64_t number, const struct http_answer *a);
+    void *arg;
+    const struct curl *curl; /* NULL: not loaded yet */
+    CURLM *multi;
+    struct alarm *timer; /* libcurl's */
+    struct alarm *kick;  /* some may begin */
+    struct netlist allow, deny;
+    struct map transfers; /* number → struct transfer */
+    struct transfers waiting;
+    size_t n_running, max_running; /* handed to libcurl; as many as descriptors allow */
+    size_t n_starting;             /* of those: that may have a thread that resolves a name */
+};
+
+struct transfer {
+    struct http_client *client;
+    uint64_t number;
+    TAILQ_ENTRY(transfer) link; /* while it waits */
+    bool running, starting;
+    CURL *easy;
+    char *method, *url;
+    char **headers; /* NULL-terminated */
+    struct curl_slist *list;
+    char *body;
+    size_t body_len;
+    unsigned redirects, max_redirects; /* followed; that may be */
+    bool once;
+    int64_t began_us;
+    /* The answer. */
+    struct buf answer_headers, answer_body;
+    uint64_t body_bytes;
+    size_t header_bytes, n_headers; /* of all that came, also of redirects */
+    bool headers_done;
+    char why[160];               /* why it was broken off here; "" */
+    char denied[64];             /* the address that it may not connect to; "" */
+    char error[CURL_ERROR_SIZE]; /* libcurl's */
+};
+
+struct transfer *transfer_new(struct http_client *c, const struct http_request *r);
+void transfer_free(struct transfer *t);
+/* Makes its handle and gives it to libcurl. False: err. */
+bool transfer_begin(struct transfer *t, struct err *err);
+/* A name may be resolved for it from now on; no more. */
+void transfer_starts(struct transfer *t);
+void transfer_connects(struct transfer *t);
+/* libcurl is done with it. False: it goes on (a redirect); true: *a is how it ended. */
+bool transfer_done(struct transfer *t, CURLcode result, struct http_answer *a);
+
+#endif
