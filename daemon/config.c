@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "proto/mem.h"
+#include "proto/netlist.h"
 
 #define OPTION_STRUCT struct config
 #define ANY           (OPTION_ON_LINE | OPTION_IN_FILE)
@@ -154,6 +155,14 @@ static bool read_file(struct config *c, struct err *err)
            options_read(config_rows, c, c->file_text, c->file_name, err);
 }
 
+static bool check_networks(const char *name, const char *text, struct err *err)
+{
+    struct netlist list = {0};
+    bool ok = netlist_parse(&list, text, err) || err_prefix(err, "%s", name);
+    netlist_release(&list);
+    return ok;
+}
+
 /* What was left open depends on the mode, or on the state directory that was given. */
 static bool set_paths(struct config *c, struct err *err)
 {
@@ -177,6 +186,8 @@ static bool set_paths(struct config *c, struct err *err)
     }
     if (!c->exec_program && !c->is_system) /* empty: nothing is started */
         c->exec_program = COROD_SBINDIR "/corod-exec";
+    if (!c->http_deny)
+        c->http_deny = c->is_system ? "loopback, link-local, unspecified" : "";
     c->log_dir = xasprintf("%s/log", c->exec_state);
     c->exec_log_dir = c->log_dir;
     return true;
@@ -189,7 +200,9 @@ bool config_load(struct config *ret, int argc, char *const *argv, struct err *er
     /* Twice: what it says comes last, but it says which file. */
     bool ok = read_line(&c, argc, argv, err);
     if (ok && !c.show_help && !c.show_version)
-        ok = read_file(&c, err) && read_line(&c, argc, argv, err) && set_paths(&c, err);
+        ok = read_file(&c, err) && read_line(&c, argc, argv, err) && set_paths(&c, err) &&
+             check_networks("http_deny", c.http_deny, err) &&
+             check_networks("http_allow", c.http_allow, err);
     if (!ok) {
         config_release(&c);
         return false;

@@ -37,6 +37,7 @@ struct corod {
     struct alarm *watchdog;
     char *exec_program; /* found beside this program */
     int lock_fd;
+    bool is_stopping;
     bool owns_socket; /* made here, not passed by systemd */
 };
 
@@ -69,10 +70,21 @@ static bool on_reload(void *arg, struct buf *changed, struct err *err)
     return true;
 }
 
-static void on_shutdown(void *arg)
+static void on_quiet(void *arg)
 {
     struct corod *c = arg;
     loop_stop(c->loop);
+}
+
+/* Asked a second time it does not wait for HTTP requests. */
+static void on_shutdown(void *arg)
+{
+    struct corod *c = arg;
+    if (c->is_stopping)
+        on_quiet(c);
+    else
+        engine_wind_down(c->engine, on_quiet, c);
+    c->is_stopping = true;
 }
 
 static void on_stop_signal(void *arg, int signo)

@@ -15,15 +15,14 @@
 #include "proto/mem.h"
 #include "proto/outlog.h"
 
-enum {
-    OUTPUT_VALUE_BYTES = 1024 * 1024, /* of stdout and of stderr in a value (language.md) */
-    COMMAND_TEXT_BYTES = 200,         /* of what it runs, in lists */
-};
+enum { COMMAND_TEXT_BYTES = 200 }; /* of what it runs, in lists */
 
 const char *leaf_pool(const struct live *job, const struct leaf *leaf)
 {
     if (leaf->spec.pool)
         return value_get_string(leaf->spec.pool, NULL);
+    if (leaf->spec.request)
+        return POOL_OF_REQUESTS;
     return job && job->pool ? job->pool : "default";
 }
 
@@ -115,6 +114,7 @@ static void launch(struct engine *e, struct leaf *leaf)
     a->leaf = leaf;
     a->same_boot = true;
     a->launched_us = clock_real_us();
+    a->http = leaf->spec.request != NULL;
     e->n_running++;
     if (job) {
         job->waiting--;
@@ -147,7 +147,7 @@ bool attempts_launch(struct engine *e)
     }
     /* Without the executor's highest number none may be given. */
     struct leaf *leaf;
-    while (e->exec_seen && (leaf = pools_next(e->pools))) {
+    while (e->exec_seen && !e->stopping && (leaf = pools_next(e->pools))) {
         launch(e, leaf);
         told = true;
     }
@@ -156,64 +156,15 @@ bool attempts_launch(struct engine *e)
 
 /* Ends. */
 
-struct streams {
-    struct buf out, err;
-    bool truncated;
-};
-
-static void trim_newlines(struct buf *b)
+static void end_leaf(struct engine *e, struct attempt *a, const struct leaf_outcome *outcome)
 {
-    while (b->len && b->data[b->len - 1] == '\n')
-        b->len--;
+    pools_leave(a->leaf);
+    runtime_leaf_ended(e->runtime, a->leaf, outcome);
+    spool_ended(e, a->number);
+    a->leaf = NULL;
 }
 
-/* What was cut in the middle of a character would be no text any more. */
-static void trim_character(struct buf *b)
-{
-    size_t whole = b->len ? utf8_length(b->data, b->len) : 0;
-    unsigned char first = whole < b->len ? (unsigned char)b->data[whole] : 0;
-    size_t wants = first >= 0xf5   ? 0
-                   : first >= 0xf0 ? 4
-                   : first >= 0xe0 ? 3
-                   : first >= 0xc2 ? 2
-                                   : 0;
-    if (b->len - whole < wants)
-        b->len = whole;
-}
-
-static void cap(struct buf *b, bool *truncated)
-{
-    if (b->len > OUTPUT_VALUE_BYTES) {
-        b->len = OUTPUT_VALUE_BYTES;
-        *truncated = true;
-    }
-}
-
-static void read_streams(struct engine *e, const struct exec_end *end, struct streams *s)
-{
-    if (end->log_in_file) {
-        struct err err;
-        if (!outlog_read_head(e->config->exec_log_dir, end->number, OUTPUT_VALUE_BYTES, &s->out,
-                              &s->err, &s->truncated, &err))
-            log_warning("attempt %llu: its output cannot be read: %s",
-                        (unsigned long long)end->number, err.text);
-    } else {
-        outlog_extract(end->output, end->output_len, OUTLOG_MASK(OUTLOG_STDOUT), &s->out, NULL);
-        outlog_extract(end->output, end->output_len, OUTLOG_MASK(OUTLOG_STDERR), &s->err, NULL);
-    }
-    cap(&s->out, &s->truncated);
-    cap(&s->err, &s->truncated);
-    if (end->log_lost) { /* its disk was full: what is left must not pass for all there was */
-        log_warning("attempt %llu: %llu bytes of its output could not be kept",
-                    (unsigned long long)end->number, (unsigned long long)end->log_lost);
-        s->truncated = true;
-    }
-    void (*trim)(struct buf *) = s->truncated ? trim_character : trim_newlines;
-    trim(&s->out);
-    trim(&s->err);
-}
-
-static void tell_runtime(struct engine *e, struct attempt *a, const struct exec_end *end)
+static void end_command(struct engine *e, struct attempt *a, const struct exec_end *end)
 {
     static const enum leaf_how how[] = {
         [EXEC_EXITED] = LEAF_EXITED,
@@ -223,7 +174,7 @@ static void tell_runtime(struct engine *e, struct attempt *a, const struct exec_
     };
     struct streams s = {0};
     if (!a->leaf->spec.lines)
-        read_streams(e, end, &s);
+        output_read(e, end, &s);
     else if (!end->log_in_file)
         outlog_extract(end->output, end->output_len, OUTLOG_MASK(OUTLOG_STDOUT), &s.out, NULL);
     struct leaf_outcome outcome = {
@@ -243,15 +194,20 @@ static void tell_runtime(struct engine *e, struct attempt *a, const struct exec_
         outcome.how = LEAF_LOST;
         outcome.text = "a part of its output could not be stored";
     }
-    pools_leave(a->leaf);
-    runtime_leaf_ended(e->runtime, a->leaf, &outcome);
-    spool_ended(e, a->number);
-    a->leaf = NULL;
+    end_leaf(e, a, &outcome);
     buf_release(&s.out);
     buf_release(&s.err);
 }
 
-static void record_end(struct engine *e, const struct exec_end *end)
+/* For the row of the attempt. */
+static int how_it_ended(const struct exec_end *end, const struct leaf_outcome *answer)
+{
+    if (!answer || end->outcome == EXEC_LOST)
+        return (int)end->outcome;
+    return answer->how == LEAF_ANSWERED ? HOW_ANSWERED : HOW_UNANSWERED;
+}
+
+static void record_end(struct engine *e, const struct exec_end *end, int how)
 {
     struct batch *b = &e->open;
     batch_add(b, ST_ATTEMPT_END);
@@ -264,7 +220,7 @@ static void record_end(struct engine *e, const struct exec_end *end)
         batch_null(b);
     }
     batch_int(b, end->ended_us ? end->ended_us : clock_real_us());
-    batch_int(b, (int)end->outcome);
+    batch_int(b, how);
     batch_int(b, end->status);
     batch_str(b, end->text && *end->text ? end->text : NULL);
     batch_int(b, end->cpu_user_us + end->cpu_sys_us);
@@ -288,20 +244,23 @@ static void resolved(struct engine *e, struct attempt *a)
     }
 }
 
-static void finish(struct engine *e, struct attempt *a, const struct exec_end *end)
+void attempt_finish(struct engine *e, struct attempt *a, const struct exec_end *end,
+                    const struct leaf_outcome *answer)
 {
     struct live *job = engine_job(e, a->job);
     if (a->state == ATTEMPT_ENDED)
         return;
     a->state = ATTEMPT_ENDED;
-    record_end(e, end);
+    record_end(e, end, how_it_ended(end, answer));
     e->n_running--;
     if (job) {
         job->running--;
         engine_emit(e, EVENT_ATTEMPT_ENDED, job, a->task, 0, a->number, NULL, 0);
     }
-    if (a->leaf)
-        tell_runtime(e, a, end);
+    if (a->leaf && answer)
+        end_leaf(e, a, answer);
+    else if (a->leaf)
+        end_command(e, a, end);
     effects_number(&e->effects, EFFECT_SETTLE, a->number);
     resolved(e, a);
 }
@@ -317,7 +276,7 @@ static void finish_unsent(struct engine *e, struct attempt *a, int error, const 
         .error = error,
         .text = text,
     };
-    finish(e, a, &end);
+    attempt_finish(e, a, &end, NULL);
 }
 
 /* Sending. */
@@ -364,7 +323,9 @@ void attempt_release_start(struct engine *e, uint64_t number)
     if (!a || a->state != ATTEMPT_RECORDED)
         return;
     a->state = ATTEMPT_COMMITTED;
-    if (e->exec_ready)
+    if (a->http)
+        http_attempt_send(e, a);
+    else if (e->exec_ready)
         send(e, a);
 }
 
@@ -376,7 +337,9 @@ static uint32_t grace_ms(const struct engine *e)
 void attempt_release_stop(struct engine *e, uint64_t number)
 {
     struct attempt *a = map_get(&e->attempts, number);
-    if (a && a->state == ATTEMPT_SENT)
+    if (a && a->http)
+        http_attempt_stop(e, a);
+    else if (a && a->state == ATTEMPT_SENT)
         exec_stop(e->exec, number, grace_ms(e));
     else if (a && a->state == ATTEMPT_COMMITTED && !a->resolving)
         finish_unsent(e, a, ECANCELED, "cancelled before it was started");
@@ -385,14 +348,15 @@ void attempt_release_stop(struct engine *e, uint64_t number)
 void attempt_release_pause(struct engine *e, uint64_t number)
 {
     const struct attempt *a = map_get(&e->attempts, number);
-    if (a && a->state == ATTEMPT_SENT)
+    if (a && a->state == ATTEMPT_SENT && !a->http) /* a request that was sent goes on */
         tell_pause(e, a);
 }
 
 void attempt_release_settle(struct engine *e, uint64_t number)
 {
     struct attempt *a = map_get(&e->attempts, number);
-    exec_settle(e->exec, number);
+    if (!a || !a->http)
+        exec_settle(e->exec, number);
     if (a)
         forget(e, a);
 }
@@ -408,7 +372,7 @@ static void on_up(void *arg, uint64_t highest)
     e->exec_trouble = (struct err){0};
     e->n_resolving = 0;
     for (struct attempt *a = e->first_attempt; a; a = a->next) {
-        a->resolving = a->state == ATTEMPT_COMMITTED || a->state == ATTEMPT_SENT;
+        a->resolving = !a->http && (a->state == ATTEMPT_COMMITTED || a->state == ATTEMPT_SENT);
         if (a->resolving) {
             e->n_resolving++;
             exec_resolve(e->exec, a->number, a->same_boot);
@@ -451,7 +415,7 @@ static void on_end(void *arg, const struct exec_end *end)
     if (!a)
         exec_settle(e->exec, end->number); /* its end has long been on disk */
     else if (a->state != ATTEMPT_RECORDED)
-        finish(e, a, end);
+        attempt_finish(e, a, end, NULL);
 }
 
 static void on_resolved(void *arg, uint64_t number, enum exec_state state)

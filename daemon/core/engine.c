@@ -284,6 +284,7 @@ bool engine_turn(void *arg)
         more |= spools_serve(e);
     }
     more |= attempts_launch(e);
+    http_attempts_look(e);
     bool simulated = simulations_turn(e);
     commit(e);
     exec_flush(e->exec);
@@ -325,6 +326,7 @@ struct engine *engine_new(struct loop *l, const struct config *config,
 
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     e->pools = pools_new(cpus > 0 ? (uint32_t)cpus : 1);
+    http_attempts_init(e);
     e->runtime = runtime_new(&effects_of_runtime, e);
     runtime_expect_others(e->runtime);
     e->timer = alarm_new(l, on_deadline, e);
@@ -359,11 +361,13 @@ void engine_free(struct engine *e)
         return;
     /* From here on committed starts are not sent: the next daemon resolves them. */
     e->exec_ready = false;
+    e->stopping = true;
     if (e->store && e->exec)
         finish_commits(e);
     worker_free(e->worker, submission_drop);
     simulations_free(e);
     exec_client_free(e->exec);
+    http_attempts_free(e);
     spools_free(e);
     attempts_free(e);
     store_close(e->store);

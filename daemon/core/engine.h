@@ -40,6 +40,9 @@ struct event {
     size_t len;
 };
 
+/* How an attempt that was a request ended, in its row; the others are enum exec_outcome. */
+enum { HOW_ANSWERED = 16, HOW_UNANSWERED };
+
 struct engine;
 
 /* Opens the store, recovers, connects to the executor. on_event is the one observer. */
@@ -168,6 +171,9 @@ const char *engine_log_dir(const struct engine *e);
 
 /* No new job is accepted (ERR_DRAINING); running ones go on. */
 void engine_drain(struct engine *e);
+/* The daemon is to stop: nothing is started any more. on_quiet comes once, perhaps at once: when no
+ * HTTP request is in flight, after 5 s in any case (what is left then is lost, as by a crash). */
+void engine_wind_down(struct engine *e, void (*on_quiet)(void *arg), void *arg);
 
 /* What is kept of jobs that have ended, as the last sweep found it. */
 struct retain_stats {

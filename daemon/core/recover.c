@@ -256,7 +256,9 @@ static bool on_live_job(void *arg, size_t set, const struct rows *row, struct er
         .output_bytes = cell_int(row, 0, 18),
         .pause = (enum pause)cell_int(row, 0, 19),
     };
-    const struct cell *state = cell_at(row, 0, 12);
+    const struct cell *state = cell_at(row, 0, 12), *uuid = cell_at(row, 0, 25);
+    if (uuid->type == CELL_BLOB && uuid->s.len == sizeof job->uuid)
+        memcpy(job->uuid, uuid->s.p, sizeof job->uuid);
     map_put(&e->jobs, id, job);
     if (cell_at(row, 0, 21)->type != CELL_NULL) { /* it has not started */
         keep_gate(l, job, row);
@@ -443,6 +445,7 @@ static bool on_open_attempt(void *arg, size_t set, const struct rows *row, struc
     a->launched_us = cell_int(row, 0, 4);
     a->leaf = runtime_leaf_find(e->runtime, number);
     a->stop = !a->leaf || a->leaf->cancelled;
+    a->http = a->leaf && a->leaf->spec.request;
     e->n_running++;
     struct live *job = engine_job(e, a->job);
     if (job) {
@@ -456,7 +459,10 @@ static bool on_open_attempt(void *arg, size_t set, const struct rows *row, struc
 
 bool engine_recover(struct engine *e, struct err *err)
 {
-    return set_clock(e, err) && scan(e, ST_HIGHEST, NULL, on_highest, e, err) &&
-           scan(e, ST_POOL_ALL, NULL, on_pool, e, err) && load_jobs(e, err) &&
-           scan(e, ST_OPEN_ATTEMPTS, NULL, on_open_attempt, e, err);
+    bool ok = set_clock(e, err) && scan(e, ST_HIGHEST, NULL, on_highest, e, err) &&
+              scan(e, ST_POOL_ALL, NULL, on_pool, e, err) && load_jobs(e, err) &&
+              scan(e, ST_OPEN_ATTEMPTS, NULL, on_open_attempt, e, err);
+    if (ok)
+        http_attempts_recover(e);
+    return ok;
 }

@@ -12,6 +12,7 @@
 #include "daemon/core/engine.h"
 #include "daemon/core/retain.h"
 #include "daemon/run/exec.h"
+#include "daemon/run/http.h"
 #include "daemon/sched/pool.h"
 
 enum { SHA_BYTES = 32 };
@@ -96,6 +97,7 @@ struct attempt {
     uint32_t task;
     enum attempt_state state;
     bool same_boot, resolving, stop;
+    bool http;         /* a request: nothing of it goes to the executor */
     struct leaf *leaf; /* NULL: nobody waits for it any more */
     int64_t launched_us;
     struct attempt *prev, *next; /* ascending numbers */
@@ -144,6 +146,14 @@ struct engine {
     bool exec_ready; /* up, and all open attempts are resolved */
     size_t n_resolving;
     bool draining;
+    bool stopping; /* nothing is started any more */
+
+    /* attempt_http.c */
+    struct http_client *http;
+    struct http_options http_options;
+    struct alarm *patience;      /* with requests in flight at the stop */
+    void (*on_quiet)(void *arg); /* NULL: nobody waits */
+    void *quiet_arg;
 
     /* spool.c */
     struct map spools;                      /* attempt → struct spool */
@@ -239,6 +249,32 @@ void attempt_leaf_wanted(struct engine *e, struct leaf *leaf);
 void attempt_leaf_dropped(struct engine *e, struct leaf *leaf);
 struct attempt *attempt_add(struct engine *e, uint64_t number, uint64_t job, uint32_t task);
 void attempts_free(struct engine *e);
+/* Its end goes into the open batch and to its leaf. answer: what the leaf of a request is told;
+ * end then has the rest for the row. */
+void attempt_finish(struct engine *e, struct attempt *a, const struct exec_end *end,
+                    const struct leaf_outcome *answer);
+/* output.c: what a command wrote, as values have it */
+struct streams {
+    struct buf out, err;
+    bool truncated;
+};
+/* Appends to *s, without the last newlines, or what was cut without half a character. */
+void output_read(struct engine *e, const struct exec_end *end, struct streams *s);
+/* Cuts off an unfinished UTF-8 sequence at the end. */
+void output_trim_character(struct buf *b);
+
+/* attempt_http.c: attempts that are requests */
+#define POOL_OF_REQUESTS "http"
+enum { REQUEST_SLOTS = 10000 }; /* of that pool, unless it was set */
+void http_attempts_init(struct engine *e);
+void http_attempts_free(struct engine *e);
+/* Its launch is on disk. */
+void http_attempt_send(struct engine *e, struct attempt *a);
+void http_attempt_stop(struct engine *e, struct attempt *a);
+/* After a start: those that were open are lost. */
+void http_attempts_recover(struct engine *e);
+/* Tells who waits for the end of all requests, if that has come. */
+void http_attempts_look(struct engine *e);
 
 /* spool.c: the output of commands whose lines are read */
 void spool_wanted(struct engine *e, struct leaf *leaf);

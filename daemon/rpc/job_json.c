@@ -137,6 +137,9 @@ static void write_attempt_end(const struct rows *r, size_t row, struct json_out 
     if (how == EXEC_EXITED || how == EXEC_NOT_STARTED) {
         jout_key(o, "exit");
         jout_int(o, status);
+    } else if (how == HOW_ANSWERED) {
+        jout_key(o, "status");
+        jout_int(o, status);
     } else if (how == EXEC_SIGNALED) {
         jout_key(o, "signal");
         jout_int(o, status);

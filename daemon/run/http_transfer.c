@@ -108,7 +108,8 @@ static void add_header(struct transfer *t, const char *line, size_t len)
     if (!colon)
         return;
     for (const char *p = line; p < colon; p++)
-        buf_addch(&t->answer_headers, (char)tolower((unsigned char)*p));
+        buf_addch(&t->answer_headers,
+                  (unsigned char)*p <= ' ' ? '_' : (char)tolower((unsigned char)*p));
     buf_addstr(&t->answer_headers, ": ");
     colon++;
     while (colon < end && (*colon == ' ' || *colon == '\t'))
@@ -116,7 +117,7 @@ static void add_header(struct transfer *t, const char *line, size_t len)
     while (end > colon && isspace((unsigned char)end[-1]))
         end--;
     for (; colon < end; colon++)
-        buf_addch(&t->answer_headers, *colon == '\n' || *colon == '\r' ? ' ' : *colon);
+        buf_addch(&t->answer_headers, (unsigned char)*colon < ' ' && *colon != '\t' ? ' ' : *colon);
     buf_addch(&t->answer_headers, '\n');
 }
 
