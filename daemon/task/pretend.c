@@ -3,16 +3,14 @@
 #include <math.h>
 #include <string.h>
 
-#include "daemon/lang/parser.h"
-#include "daemon/task/feed.h"
-#include "daemon/task/leaf_http.h"
+#include "daemon/task/leaf.h"
 #include "proto/mem.h"
-#include "proto/nearest.h"
 
 enum {
     KILL_US = 230000,       /* a command ends so long after its signal */
     READ_BYTES = 64 * 1024, /* of its lines, at a time */
 };
+
 /* What a command does. */
 
 static bool is_script(const struct leaf *leaf)
