@@ -33,7 +33,7 @@ MODES = [[], ["--reload"], ["--reload", "--budget", "1"], ["--budget", "1"]]
 # says in its own words where Python would say AttributeError.
 NO_WORD = ("order/deadlock-swallowed", "objects/queue-maxsize-computed",
            "objects/verbs-of-the-wrong-object", "objects/with-of-a-queue",
-           "commands/words_of_a_command")
+           "objects/named-wrong", "commands/words_of_a_command")
 SHRINK_S = float(os.environ.get("SHRINK_S", "40"))
 FACTOR = int(os.environ.get("TEST_FACTOR", "1"))  # how much slower the build is
 ANSWER_S = 20 * FACTOR

@@ -47,6 +47,7 @@ class Job(Flow, Tasks, Objects):
         self.input = document.get("input", {})
         self.define = document.get("define", {})
         self.lines = []
+        self.named = {}
         self.coroutines = []
         self.left = []  # coroutines that left the one that made them
         self.failure = None

@@ -11,10 +11,17 @@ class Objects:
     def make(self, kind, cls, scope, options):
         with self.context():
             options = scope.eval(options)
+            name = None
             if isinstance(options, dict):
-                options = options.get("maxsize" if "queue" in kind else "value")
-            it = cls() if options is None else cls(options)
-            return NORMAL, Object(kind, it)
+                name = options.get("name")
+                options = options.get("maxsize" if "queue" in kind else
+                                      "parties" if kind == "barrier" else "value")
+            if name in self.named:  # the one there is: of its owner's jobs there is only this
+                return NORMAL, self.named[name]
+            made = Object(kind, cls() if options is None else cls(options))
+            if name is not None:
+                self.named[name] = made
+            return NORMAL, made
 
     async def operation(self, x, scope, method, *args):
         with self.context():
