@@ -22,6 +22,7 @@ ONLY_PRETENDED = {
     "order/command-lost": "a command is lost when its monitor dies: see restart.py",
     "lines/lost": "the same",
     "lines/left-early": "a shell ends at once after its signal, one that is pretended takes 0.23 s",
+    "lines/cancelled-while-left": "the same",
     "lines/woken-and-cancelled": "the same; and what comes first at one time is the commands'",
 }
 RUN_CASE_JOB = 7  # tests/lang/run_case.c: who awaits whom says the job's number
