@@ -6,6 +6,7 @@
 #include "client/follow.h"
 #include "client/get.h"
 #include "client/ids.h"
+#include "client/log_read.h"
 #include "client/text.h"
 #include "client/view.h"
 #include "client/words.h"
@@ -15,6 +16,7 @@
 
 /* Keeps the last lines of what goes through it. */
 struct tail {
+    struct cli *cli;
     int64_t lines; /* -1: all of them */
     bool keep;     /* nothing is written yet */
     struct buf kept;
@@ -35,8 +37,11 @@ static void tail_trim(struct tail *t)
     buf_consume(&t->kept, t->lines == 0 ? t->kept.len : i);
 }
 
-static void tail_put(struct tail *t, const struct buf *data)
+static void tail_put(void *arg, const struct buf *data, int64_t dropped)
 {
+    struct tail *t = arg;
+    if (dropped > 0)
+        cli_note(t->cli, "%lld bytes in the middle are not kept", (long long)dropped);
     if (!t->keep) {
         follow_write(STDOUT_FILENO, data->data, data->len);
         return;
@@ -51,33 +56,6 @@ static const char *stream_of(const struct options *o)
     if (o->prints)
         return "output";
     return o->only_stdout ? "stdout" : o->only_stderr ? "stderr" : "both";
-}
-
-static bool read_all(struct conn *conn, json_t *params, struct tail *t, struct err *err)
-{
-    for (;;) {
-        json_t *r = conn_call(conn, "log.read", json_deep_copy(params), err);
-        if (r == NULL)
-            return false;
-        const json_t *data = json_object_get(r, "data");
-        struct buf bytes = {0};
-        if (json_is_string(data))
-            word_decode(json_string_value(data), json_string_length(data), get_text(r, "encoding"),
-                        &bytes);
-        if (get_int(r, "dropped") > 0)
-            cli_note(conn->cli, "%lld bytes in the middle are not kept",
-                     (long long)get_int(r, "dropped"));
-        tail_put(t, &bytes);
-        /* A reply may bring nothing and still go on behind what it looked at. */
-        json_t *next = json_object_get(r, "next");
-        bool more = !json_is_true(json_object_get(r, "eof")) && next != NULL &&
-                    !json_equal(next, json_object_get(params, "offset"));
-        buf_release(&bytes);
-        json_object_set(params, "offset", next);
-        json_decref(r);
-        if (!more)
-            return true;
-    }
 }
 
 /* ID or ID.TASK. */
@@ -101,7 +79,7 @@ static int show(struct conn *conn, const struct options *o, const char *word, in
 {
     struct err err = {0};
     json_int_t task, id = which(conn, word, &task, &err);
-    struct tail t = {.lines = lines, .keep = lines >= 0 || conn->cli->json};
+    struct tail t = {.cli = conn->cli, .lines = lines, .keep = lines >= 0 || conn->cli->json};
 
     if (id == 0)
         return cli_fail(conn->cli, &err);
@@ -116,7 +94,7 @@ static int show(struct conn *conn, const struct options *o, const char *word, in
         json_pack("{s:I, s:s, s:i}", "id", id, "stream", stream_of(o), "limit", PIECE_BYTES);
     if (task > 0)
         json_object_set_new(params, "task", json_integer(task));
-    bool ok = read_all(conn, params, &t, &err);
+    bool ok = log_read(conn, params, tail_put, &t, &err);
     if (t.lines >= 0)
         tail_trim(&t);
     if (ok && conn->cli->json) {

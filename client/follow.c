@@ -208,9 +208,11 @@ static int pump(struct state *s, struct err *err)
 
     while (!over(s)) {
         json_t *message = NULL;
-        switch (conn_next(f->conn, leave_timeout_ms(&s->leave), &message, err)) {
+        switch (conn_next(f->conn, leave_timeout_ms(&s->leave, -1), &message, err)) {
         case CONN_TIMEOUT:
-            return EXIT_INTERRUPT;
+            if (leave_is_due(&s->leave))
+                return EXIT_INTERRUPT;
+            break;
         case CONN_GONE:
             if (s->leave.leaving)
                 return EXIT_INTERRUPT;

@@ -5,6 +5,7 @@
 
 #include "client/place.h"
 #include "client/submit.h"
+#include "client/text.h"
 #include "client/words.h"
 #include "proto/mem.h"
 
@@ -25,20 +26,23 @@ static void add_value(struct map_source *s, char *value)
     s->values[s->n++] = value;
 }
 
-static bool read_stdin(struct map_words *m, bool null, struct err *err)
+static bool read_file(struct map_words *m, const char *path, bool null, struct err *err)
 {
     char end = null ? '\0' : '\n';
+    struct buf text = {0};
 
-    if (!place_read("-", SUBMIT_MAX_BYTES, &m->in, err))
+    if (!place_read(path, SUBMIT_MAX_BYTES, &text, err))
         return false;
-    if (m->in.len > 0 && m->in.data[m->in.len - 1] != end)
-        buf_addch(&m->in, end);
+    if (text.len > 0 && text.data[text.len - 1] != end)
+        buf_addch(&text, end);
     struct map_source *s = add_source(m);
-    for (size_t i = 0; i < m->in.len;) {
-        char *value = m->in.data + i, *stop = memchr(value, end, m->in.len - i);
+    s->text = text;
+    for (size_t i = 0; i < s->text.len;) {
+        char *value = s->text.data + i, *stop = memchr(value, end, s->text.len - i);
         *stop = '\0';
         if (!null && strlen(value) != (size_t)(stop - value))
-            return err_set(err, EINVAL, "stdin has zero bytes (use -0)");
+            return err_set(err, EINVAL, "%s has zero bytes (use -0)",
+                           strcmp(path, "-") == 0 ? "stdin" : path);
         if (*value != '\0')
             add_value(s, value);
         i += (size_t)(stop - value) + 1;
@@ -84,24 +88,41 @@ static bool has_placeholder(const struct map_words *m)
     return false;
 }
 
+static bool is_mark(const char *word)
+{
+    return strcmp(word, ":::") == 0 || strcmp(word, "::::") == 0;
+}
+
+/* What stands behind the command: ::: VALUE…, :::: FILE…. */
+static bool read_sources(struct map_words *m, int argc, char **argv, bool null, struct err *err)
+{
+    bool files = false;
+    struct map_source *s = NULL;
+
+    for (int i = 0; i < argc; i++) {
+        if (is_mark(argv[i])) {
+            files = argv[i][3] == ':';
+            s = files ? NULL : add_source(m);
+        } else if (!files) {
+            add_value(s, argv[i]);
+        } else if (!read_file(m, argv[i], null, err)) {
+            return false;
+        }
+    }
+    return m->n_sources > 0 || err_set(err, EINVAL, "which file? :::: FILE…");
+}
+
 bool map_words_read(struct map_words *m, int argc, char **argv, bool null, struct err *err)
 {
-    int i = 0;
+    int n = 0;
 
     *m = (struct map_words){.command = argv};
-    while (i < argc && strcmp(argv[i], ":::") != 0)
-        i++;
-    m->n_command = (size_t)i;
-    if (i == 0)
+    while (n < argc && !is_mark(argv[n]))
+        n++;
+    m->n_command = (size_t)n;
+    if (n == 0)
         return err_set(err, EINVAL, "which command? coro map COMMAND {} ::: VALUE…");
-    struct map_source *s = NULL;
-    for (; i < argc; i++) {
-        if (strcmp(argv[i], ":::") == 0)
-            s = add_source(m);
-        else
-            add_value(s, argv[i]);
-    }
-    if (s == NULL && !read_stdin(m, null, err))
+    if (n < argc ? !read_sources(m, argc - n, argv + n, null, err) : !read_file(m, "-", null, err))
         return false;
     m->n = 1;
     for (size_t k = 0; k < m->n_sources; k++) {
@@ -110,21 +131,22 @@ bool map_words_read(struct map_words *m, int argc, char **argv, bool null, struc
             return err_set(err, EINVAL, "more than %d items", ITEMS_MAX);
     }
     m->appends = !has_placeholder(m);
+    m->script = n == 1 && strpbrk(argv[0], " \t\n") != NULL;
     return true;
 }
 
 void map_words_release(struct map_words *m)
 {
-    for (size_t i = 0; i < m->n_sources; i++)
+    for (size_t i = 0; i < m->n_sources; i++) {
         free(m->sources[i].values);
+        buf_release(&m->sources[i].text);
+    }
     free(m->sources);
-    buf_release(&m->in);
     m->sources = NULL;
     m->n_sources = 0;
 }
 
-/* The value that item i has of a source: the last source's change fastest. */
-static const char *value_of(const struct map_words *m, size_t source, size_t i)
+const char *map_words_value(const struct map_words *m, size_t source, size_t i)
 {
     for (size_t k = m->n_sources; k-- > source + 1;)
         i /= m->sources[k].n;
@@ -150,6 +172,19 @@ static void put_form(struct buf *out, const char *v, const char *form, size_t le
     buf_add(out, from, n);
 }
 
+/* The same as one word of the command: in a script as the shell needs it. */
+static void put_value(const struct map_words *m, struct buf *out, const char *v, const char *form,
+                      size_t len)
+{
+    struct buf formed = {0};
+    put_form(&formed, v, form, len);
+    if (m->script)
+        text_put_quoted(out, buf_cstr(&formed));
+    else
+        buf_add(out, formed.data, formed.len);
+    buf_release(&formed);
+}
+
 static void put_word(const struct map_words *m, struct buf *out, const char *word, size_t i)
 {
     size_t source, len;
@@ -171,23 +206,39 @@ static void put_word(const struct map_words *m, struct buf *out, const char *wor
                 continue;
             if (source == 0 && k > 0)
                 buf_addch(out, ' ');
-            put_form(out, value_of(m, k, i), form, len);
+            put_value(m, out, map_words_value(m, k, i), form, len);
         }
     }
 }
 
+static json_t *script_item(const struct map_words *m, size_t i)
+{
+    struct buf script = {0};
+
+    put_word(m, &script, m->command[0], i);
+    for (size_t k = 0; m->appends && k < m->n_sources; k++) {
+        buf_addch(&script, ' ');
+        put_value(m, &script, map_words_value(m, k, i), "", 0);
+    }
+    json_t *words =
+        json_pack("[s, s, o]", "/bin/sh", "-c", word_plain(buf_cstr(&script), script.len));
+    buf_release(&script);
+    return words;
+}
+
 json_t *map_words_item(const struct map_words *m, size_t i)
 {
+    if (m->script)
+        return script_item(m, i);
     json_t *words = json_array();
     struct buf word = {0};
-
     for (size_t k = 0; k < m->n_command; k++) {
         put_word(m, &word, m->command[k], i);
         json_array_append_new(words, word_plain(word.data != NULL ? word.data : "", word.len));
         buf_clear(&word);
     }
     for (size_t k = 0; m->appends && k < m->n_sources; k++) {
-        const char *v = value_of(m, k, i);
+        const char *v = map_words_value(m, k, i);
         json_array_append_new(words, word_plain(v, strlen(v)));
     }
     buf_release(&word);
@@ -198,6 +249,6 @@ char *map_words_name(const struct map_words *m, size_t i)
 {
     struct buf name = {0};
     for (size_t k = 0; k < m->n_sources; k++)
-        buf_printf(&name, "%s%s", k > 0 ? " " : "", value_of(m, k, i));
+        buf_printf(&name, "%s%s", k > 0 ? " " : "", map_words_value(m, k, i));
     return buf_steal(&name);
 }

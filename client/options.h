@@ -18,6 +18,8 @@ struct options {
     bool use_stdin;                        /* run, add */
     bool keep_order, null_args;            /* map */
     const char *jobs_at_once, *results;    /* map */
+    const char *between, *halt, *joblog;   /* map */
+    bool resume, bar;                      /* map */
     bool wait, follow;                     /* submit, log */
     bool trace, only_output;               /* simulate */
     bool any;                              /* wait */
@@ -25,7 +27,7 @@ struct options {
     bool all;                              /* ls, tree */
     bool only_stdout, only_stderr, prints; /* log */
     const char *lines;                     /* log, ls */
-    bool dry_run;                          /* cancel, pause, resume, rm */
+    bool dry_run;                          /* cancel, pause, resume, rm, map */
     bool force;                            /* rm */
     bool freeze;                           /* pause */
     const char *since, *until, *owner;     /* ls */

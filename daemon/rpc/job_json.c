@@ -159,12 +159,17 @@ static void write_attempt_end(const struct rows *r, size_t row, struct json_out 
     jout_int(o, cell_int(r, row, ATTEMPT_MAX_RSS));
 }
 
-void attempt_write(const struct rows *r, size_t row, struct json_out *o)
+void attempt_write(const struct rows *r, size_t row, uint64_t job, struct json_out *o)
 {
     int64_t started = cell_int(r, row, ATTEMPT_STARTED);
     jout_begin_object(o);
     jout_key(o, "number");
     jout_int(o, cell_int(r, row, ATTEMPT_NUMBER));
+    if (job) {
+        jout_key(o, "task");
+        jout_printf(o, "%llu.%lld", (unsigned long long)job,
+                    (long long)cell_int(r, row, ATTEMPT_TASK));
+    }
     jout_key(o, "command");
     jout_text(o, cell_str(r, row, ATTEMPT_COMMAND));
     jout_key(o, "started");

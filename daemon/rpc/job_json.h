@@ -37,8 +37,8 @@ void job_write(const struct rows *r, size_t row, const char *whole_error, struct
 void jobs_write(const struct rows *sets, size_t n, struct json_out *o);
 bool job_row_is_live(const struct rows *r, size_t row);
 
-/* A row of ST_JOB_ATTEMPTS as an object. */
-void attempt_write(const struct rows *r, size_t row, struct json_out *o);
+/* A row of ST_JOB_ATTEMPTS as an object; with the task's id if job is not 0. */
+void attempt_write(const struct rows *r, size_t row, uint64_t job, struct json_out *o);
 
 void uuid_write(const void *bytes, size_t len, struct json_out *o);
 /* [{pointer, message, hint}]; NULL: []. */

@@ -212,13 +212,13 @@ static void write_subtree(struct tasks *t, const struct task_node *n, const stru
     }
     if (n->attempt) {
         jout_key(o, "attempt");
-        attempt_write(attempts, n->attempt - 1, o);
+        attempt_write(attempts, n->attempt - 1, 0, o);
     }
     if (n->first_attempt != n->attempt) {
         jout_key(o, "earlier");
         jout_begin_array(o);
         for (size_t i = n->first_attempt; i != n->attempt; i = t->next_attempt[i - 1])
-            attempt_write(attempts, i - 1, o);
+            attempt_write(attempts, i - 1, 0, o);
         jout_end_array(o);
     }
     jout_key(o, "children");

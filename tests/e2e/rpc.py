@@ -509,6 +509,29 @@ def test_list():
         check("value" not in c.call("job.list", limit=1)["jobs"][0])
 
 
+def test_ends_and_attempts_page_by_page():
+    with daemon.client() as c:
+        job = c.run({"main": [{"gather": [{"sh": "exit 3"}, {"run": ["true"]}, {"sleep": 0}],
+                               "return_exceptions": True}]})["id"]
+        page = c.call("job.ends", id=job, limit=3)
+        last = c.call("job.ends", id=job, after=page["next"])
+        ends = page["ends"] + last["ends"]
+        check("next" not in last)
+        equal([e["seq"] for e in ends], [1, 2, 3, 4])
+        equal({e["task"]: e["state"] for e in ends}, {"%d.%d" % (job, i): "failed" if i == 2 else "succeeded"
+                                                      for i in range(1, 5)})
+        failed, = [e for e in ends if "error" in e]
+        equal(failed["error"]["data"]["exit"], 3)
+        page = c.call("job.attempts", id=job, limit=1)
+        last = c.call("job.attempts", id=job, after=page["next"])
+        both = page["attempts"] + last["attempts"]
+        equal(sorted((a["task"], a["exit"]) for a in both), [("%d.2" % job, 3), ("%d.3" % job, 0)])
+        check(both[0]["number"] < both[1]["number"] and "next" not in last)
+        for method in ("job.ends", "job.attempts"):
+            equal(c.error(method, id=999999).code, -32003)
+            equal(c.error(method, id=job, limit=1001).code, -32602)
+
+
 def test_wait():
     with daemon.client() as c, daemon.client() as other:
         short = c.submit({"main": [{"sleep": 0.2}]})
