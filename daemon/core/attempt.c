@@ -72,6 +72,20 @@ void attempt_leaf_dropped(struct engine *e, struct leaf *leaf)
     }
 }
 
+void attempt_leaf_gone(struct engine *e, struct leaf *leaf)
+{
+    struct attempt *a = map_get(&e->attempts, leaf->attempt);
+    if (leaf->state == LEAF_WANTED || !a) {
+        attempt_leaf_dropped(e, leaf);
+        return;
+    }
+    a->slots = pools_keep(leaf);
+    a->leaf = NULL;
+    a->stop = a->kill = true;
+    effects_number(&e->effects, EFFECT_STOP, a->number);
+    spool_ended(e, a->number);
+}
+
 struct attempt *attempt_add(struct engine *e, uint64_t number, uint64_t job, uint32_t task)
 {
     struct attempt *a = xcalloc(1, sizeof *a);
@@ -99,6 +113,7 @@ void attempts_free(struct engine *e)
     while ((a = e->first_attempt)) {
         if (a->leaf)
             pools_leave(a->leaf);
+        pools_give_back(a->slots);
         forget(e, a);
     }
     map_release(&e->attempts);
@@ -261,6 +276,7 @@ void attempt_finish(struct engine *e, struct attempt *a, const struct exec_end *
         end_leaf(e, a, answer);
     else if (a->leaf)
         end_command(e, a, end);
+    pools_give_back(steal(&a->slots));
     effects_number(&e->effects, EFFECT_SETTLE, a->number);
     resolved(e, a);
 }
@@ -329,9 +345,9 @@ void attempt_release_start(struct engine *e, uint64_t number)
         send(e, a);
 }
 
-static uint32_t grace_ms(const struct engine *e)
+static void stop(struct engine *e, const struct attempt *a)
 {
-    return (uint32_t)e->config->kill_grace_ms;
+    exec_stop(e->exec, a->number, a->kill ? 0 : (uint32_t)e->config->kill_grace_ms);
 }
 
 void attempt_release_stop(struct engine *e, uint64_t number)
@@ -340,7 +356,7 @@ void attempt_release_stop(struct engine *e, uint64_t number)
     if (a && a->http)
         http_attempt_stop(e, a);
     else if (a && a->state == ATTEMPT_SENT)
-        exec_stop(e->exec, number, grace_ms(e));
+        stop(e, a);
     else if (a && a->state == ATTEMPT_COMMITTED && !a->resolving)
         finish_unsent(e, a, ECANCELED, "cancelled before it was started");
 }
@@ -429,7 +445,7 @@ static void on_resolved(void *arg, uint64_t number, enum exec_state state)
     } else {
         a->state = ATTEMPT_SENT;
         if (a->stop || !a->leaf) {
-            exec_stop(e->exec, number, grace_ms(e));
+            stop(e, a);
         } else {
             tell_pause(e, a);
             spool_resolved(e, number);

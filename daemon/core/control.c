@@ -1,4 +1,4 @@
-/* Steering of jobs that live: pause, resume. */
+/* Steering of jobs that live: pause, resume, kill. */
 #include <stdlib.h>
 
 #include "daemon/core/state.h"
@@ -84,6 +84,16 @@ bool engine_cancel(struct engine *e, uint64_t id)
     if (job && job->pause)
         resume(e, job);
     return true;
+}
+
+bool engine_kill(struct engine *e, uint64_t id)
+{
+    struct live *job = engine_job(e, id);
+    if (job && job->gate) {
+        gate_cancel(e, job);
+        return true;
+    }
+    return runtime_kill(e->runtime, id);
 }
 
 bool engine_pool_pause(struct engine *e, const char *name, bool paused, struct err *err)

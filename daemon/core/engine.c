@@ -79,6 +79,11 @@ static bool is_kept(struct engine *e, struct live *job, size_t len)
     return job->output_bytes <= cap;
 }
 
+static void on_leaf_gone(void *arg, struct leaf *leaf)
+{
+    attempt_leaf_gone(arg, leaf);
+}
+
 static void on_lines_wanted(void *arg, struct leaf *leaf)
 {
     spool_wanted(arg, leaf);
@@ -163,6 +168,7 @@ static void on_job_ended(void *arg, uint64_t id, enum job_end how, struct value 
 static const struct runtime_effects effects_of_runtime = {
     .leaf_wanted = on_leaf_wanted,
     .leaf_dropped = on_leaf_dropped,
+    .leaf_gone = on_leaf_gone,
     .lines_wanted = on_lines_wanted,
     .printed = on_printed,
     .task_changed = on_task_changed,

@@ -120,6 +120,9 @@ bool engine_view(struct engine *e, uint64_t id, void (*each)(void *arg, const st
                  void *arg);
 /* Cancels (clean-up runs; a paused job is resumed for it). False when it is not live. */
 bool engine_cancel(struct engine *e, uint64_t id);
+/* Ends it at once as cancelled: its commands get SIGKILL, no clean-up runs. False when it is not
+ * live. */
+bool engine_kill(struct engine *e, uint64_t id);
 /*
  * Pauses a job that was started: its leaves get no slots; with freeze its running commands are
  * stopped, too. Of one that is paused already freeze is added. False with err (ERR_STATE).

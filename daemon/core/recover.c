@@ -446,6 +446,8 @@ static bool on_open_attempt(void *arg, size_t set, const struct rows *row, struc
     a->leaf = runtime_leaf_find(e->runtime, number);
     a->stop = !a->leaf || a->leaf->cancelled;
     a->http = a->leaf && a->leaf->spec.request;
+    /* A job that is cancelled ends when its commands have. */
+    a->kill = !a->leaf && cell_int(row, 0, 5) == JOB_STATE_CANCELLED;
     e->n_running++;
     struct live *job = engine_job(e, a->job);
     if (job) {

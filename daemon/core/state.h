@@ -97,8 +97,10 @@ struct attempt {
     uint32_t task;
     enum attempt_state state;
     bool same_boot, resolving, stop;
-    bool http;         /* a request: nothing of it goes to the executor */
-    struct leaf *leaf; /* NULL: nobody waits for it any more */
+    bool http;           /* a request: nothing of it goes to the executor */
+    bool kill;           /* its job was killed: it is stopped without grace */
+    struct leaf *leaf;   /* NULL: nobody waits for it any more */
+    struct place *slots; /* of a leaf that is gone, until it has ended */
     int64_t launched_us;
     struct attempt *prev, *next; /* ascending numbers */
 };
@@ -247,6 +249,7 @@ void attempt_release_settle(struct engine *e, uint64_t number);
 const char *leaf_pool(const struct live *job, const struct leaf *leaf);
 void attempt_leaf_wanted(struct engine *e, struct leaf *leaf);
 void attempt_leaf_dropped(struct engine *e, struct leaf *leaf);
+void attempt_leaf_gone(struct engine *e, struct leaf *leaf);
 struct attempt *attempt_add(struct engine *e, uint64_t number, uint64_t job, uint32_t task);
 void attempts_free(struct engine *e);
 /* Its end goes into the open batch and to its leaf. answer: what the leaf of a request is told;

@@ -1,4 +1,4 @@
-/* job.cancel, job.pause, job.resume, job.hold, job.release. */
+/* job.cancel, job.kill, job.pause, job.resume, job.hold, job.release. */
 #include "daemon/rpc/steer.h"
 
 #include "daemon/rpc/job_json.h"
@@ -117,6 +117,18 @@ static bool cancel(struct engine *e, uint64_t id, void *arg, struct err *err)
 void method_job_cancel(struct request *r, const struct job_cancel_params *p)
 {
     steer(r, p->id, p->ids, cancel);
+}
+
+static bool kill_job(struct engine *e, uint64_t id, void *arg, struct err *err)
+{
+    (void)arg;
+    return engine_kill(e, id) ||
+           err_set(err, ERR_STATE, "job %llu has ended", (unsigned long long)id);
+}
+
+void method_job_kill(struct request *r, const struct job_kill_params *p)
+{
+    steer(r, p->id, p->ids, kill_job);
 }
 
 static bool pause_starts(struct engine *e, uint64_t id, void *arg, struct err *err)

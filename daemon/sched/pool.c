@@ -291,6 +291,23 @@ void pools_leave(struct leaf *leaf)
     free(x);
 }
 
+struct place *pools_keep(struct leaf *leaf)
+{
+    struct place *x = leaf->user;
+    if (!x || x->waiting)
+        return NULL;
+    leaf->user = NULL;
+    x->leaf = NULL;
+    return x;
+}
+
+void pools_give_back(struct place *x)
+{
+    if (x)
+        x->pool->taken -= x->slots;
+    free(x);
+}
+
 void pools_each(const struct pools *p, void (*each)(void *arg, const struct pool_stats *s),
                 void *arg)
 {

@@ -47,6 +47,12 @@ void pools_enter_running(struct pools *p, struct leaf *leaf, const char *name);
  * allowed. */
 void pools_leave(struct leaf *leaf);
 
+/* The leaf goes, but what it started runs on: its slots are kept until pools_give_back(). NULL
+ * when it has none. */
+struct place;
+struct place *pools_keep(struct leaf *leaf);
+void pools_give_back(struct place *x); /* NULL is allowed */
+
 struct pool_stats {
     const char *name;
     uint32_t slots, taken;

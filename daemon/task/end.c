@@ -31,9 +31,10 @@ static enum job_end end_of(const struct task *main_task)
 
 static void finish(struct job *job)
 {
-    coro_list_warn(&job->left, job);
+    if (!job->killed)
+        coro_list_warn(&job->left, job);
     for (struct task *t = job->first; t; t = t->next) {
-        if (t->unretrieved)
+        if (t->unretrieved && !job->killed)
             job_report(job, t, "Task exception was never retrieved");
         t->unretrieved = false;
     }
@@ -44,12 +45,16 @@ static void finish(struct job *job)
     if (!job->rt->effects->job_ended)
         return;
     struct task *m = job->main;
-    if (job->failure)
+    if (job->killed) {
+        cleanup_value struct value *error = error_new("CancelledError", "the job was killed");
+        job->rt->effects->job_ended(job->rt->arg, job->id, JOB_CANCELLED, NULL, error);
+    } else if (job->failure) {
         job->rt->effects->job_ended(job->rt->arg, job->id, JOB_FAILED, NULL, job->failure);
-    else if (m->outcome == OUTCOME_VALUE)
+    } else if (m->outcome == OUTCOME_VALUE) {
         job->rt->effects->job_ended(job->rt->arg, job->id, JOB_SUCCEEDED, m->value, NULL);
-    else
+    } else {
         job->rt->effects->job_ended(job->rt->arg, job->id, end_of(m), NULL, m->value);
+    }
 }
 
 /* asyncio's _cancel_all_tasks(). */
@@ -117,11 +122,10 @@ static struct value *deadlock(struct job *job)
 }
 
 /* The tasks that are left end without running any more. */
-static void give_up(struct job *job)
+static void end_all(struct job *job)
 {
     size_t n;
     cleanup_free struct task **all = live_tasks(job, &n);
-    job_diagnostic(job, "%zu tasks still wait after they were cancelled: they are ended", n);
     for (size_t i = 0; i < n; i++)
         task_detach(all[i]); /* first all: no end may wake another */
     for (size_t i = 0; i < n; i++) {
@@ -129,6 +133,23 @@ static void give_up(struct job *job)
             task_end(all[i], DONE_RAISE, error_new("CancelledError", "%s", ""));
         task_unref(all[i]);
     }
+}
+
+static void give_up(struct job *job)
+{
+    job_diagnostic(job, "%zu tasks still wait after they were cancelled: they are ended",
+                   job->live);
+    end_all(job);
+}
+
+void job_kill(struct job *job)
+{
+    job->killed = true;
+    job->running = NULL;
+    for (struct task *t = job->first; t; t = t->next)
+        t->unretrieved = false;
+    end_all(job);
+    finish(job);
 }
 
 void job_stuck(struct job *job)

@@ -53,7 +53,7 @@ struct job {
     struct program *program;
     int priority;          /* of its commands unless they say */
     struct job *next_work; /* in the runtime's queue */
-    bool queued, dirty, stop, fresh;
+    bool queued, dirty, stop, fresh, killed;
     uint8_t phase, stuck; /* stuck: how often nothing could run */
     uint32_t next_task, next_scope, next_coro, next_gather;
     uint64_t next_timer, lines, ends;
@@ -116,6 +116,7 @@ void job_run(struct job *job, unsigned *budget);
 bool job_has_work(const struct job *job);
 
 /* The job's end (end.c). */
+void job_kill(struct job *job);
 void job_stopped(struct job *job); /* the loop was stopped */
 void job_stuck(struct job *job);   /* nothing is left that could run */
 void job_overdue(struct job *job); /* its own timeout */
@@ -135,6 +136,8 @@ struct leaf_run {
     struct value *result, *error; /* once it has ended */
     uint64_t done_seq;            /* of its HANDLE_LEAF, 0: none */
 };
+/* Its task goes away with it: tells it when that is because the job is killed. */
+void leaf_leave(struct leaf *leaf, struct job *job);
 /* All is loaded: it is wanted again, or more of its lines. */
 void leaf_loaded(struct leaf_run *run);
 /* The end of the task's command has its turn. */

@@ -232,6 +232,12 @@ bool leaf_waiting(const struct act *a)
     return true;
 }
 
+void leaf_leave(struct leaf *leaf, struct job *job)
+{
+    if (job->killed && leaf->state != LEAF_ENDED)
+        job->rt->effects->leaf_gone(job->rt->arg, leaf);
+}
+
 void leaf_release(struct task *t, struct act *a)
 {
     struct leaf_run *run = steal(&((struct leaf_act *)a)->run);
@@ -239,6 +245,7 @@ void leaf_release(struct task *t, struct act *a)
         return;
     if (run->leaf.state != LEAF_ENDED && run->job->sources > 0)
         run->job->sources--;
+    leaf_leave(&run->leaf, run->job);
     if (run->leaf.state == LEAF_LAUNCHED)
         map_remove(&t->job->rt->attempts, run->leaf.attempt);
     run_free(run);

@@ -236,6 +236,7 @@ void lines_free(struct lines *l)
     struct job *job = l->run.job;
     if (l->counted && job->sources > 0)
         job->sources--;
+    leaf_leave(leaf, job);
     if (leaf->attempt && map_get(&job->rt->attempts, leaf->attempt) == leaf)
         map_remove(&job->rt->attempts, leaf->attempt);
     buf_release(&l->data);

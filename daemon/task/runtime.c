@@ -118,6 +118,15 @@ bool runtime_cancel(struct runtime *rt, uint64_t id)
     return true;
 }
 
+bool runtime_kill(struct runtime *rt, uint64_t id)
+{
+    struct job *job = map_get(&rt->jobs, id);
+    if (!job || job->phase == PHASE_OVER)
+        return false;
+    job_kill(job);
+    return true;
+}
+
 void runtime_limit_tasks(struct runtime *rt, size_t max)
 {
     rt->max_live = max;

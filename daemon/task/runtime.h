@@ -95,6 +95,9 @@ struct runtime_effects {
     /* The leaf's end is wanted. LEAF_WANTED: forget it, it is gone when this returns.
      * LEAF_LAUNCHED: stop the command; runtime_leaf_ended() comes later as for any. */
     void (*leaf_dropped)(void *arg, struct leaf *leaf);
+    /* Its job is killed: it is gone when this returns. LEAF_LAUNCHED: kill the command, nobody
+     * asks for its end any more. */
+    void (*leaf_gone)(void *arg, struct leaf *leaf);
     /* More of the output of a leaf with spec.lines is wanted, until runtime_lines_want() says no.
      * May be NULL. */
     void (*lines_wanted)(void *arg, struct leaf *leaf);
@@ -160,6 +163,10 @@ struct leaf *runtime_leaf_find(struct runtime *rt, uint64_t attempt);
 
 /* Cancels the main task (clean-up runs). False when the job is not live. */
 bool runtime_cancel(struct runtime *rt, uint64_t job);
+
+/* Ends a job at once as cancelled: nothing of it runs any more, no clean-up either. False when it
+ * is not live. */
+bool runtime_kill(struct runtime *rt, uint64_t job);
 
 /* What a live job looks like now, for job.tree. Called once a task in order of creation. */
 struct task_view {

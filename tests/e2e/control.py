@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 # test-timeout: 240
 # test-sanitized: yes
-"""Steering jobs that live: pause with and without freeze, resume, pools that are paused; all of it survives kill -9
-of the daemon and of the executor."""
+"""Steering jobs that live: pause with and without freeze, resume, kill, pools that are paused; all of it survives
+kill -9 of the daemon and of the executor."""
 import os
 import signal
+import sqlite3
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
-from corod import Daemon, check, equal, run_tests, wait_until  # noqa: E402
+from corod import Daemon, RpcError, check, equal, run_tests, wait_until  # noqa: E402
 
 daemon = Daemon()
 
@@ -293,6 +294,119 @@ def test_a_paused_pool_starts_nothing():
         daemon.restart()
     with daemon.client() as c:
         equal([pools(c)[p]["paused"] for p in ("one", "default")], [False, False])
+
+
+def gone(mark):
+    return not processes(mark)
+
+
+def rows(sql, *values):
+    with sqlite3.connect(os.path.join(daemon.state, "corod.db")) as db:
+        return db.execute(sql, values).fetchall()
+
+
+def test_kill_ends_a_job_at_once():
+    with daemon.client() as c:
+        marks = ["1101", "1102"]
+        job = c.submit([{"try": {"gather": [
+            {"sh": "trap '' TERM; setsid sleep 1101 & sleep 1102 & wait; wait; wait"},
+            {"run": ["sleep", "1102"]}, {"sleep": 1000}, [{"lock": {}, "as": "l"}, {"with": "${l}", "do": {"sleep": 9}}]]},
+            "finally": {"print": "cleaning up"}}])
+        wait_until(lambda: len(processes("1101")) == 1 and len(processes("1102")) == 2, "its commands")
+        killed = c.call("job.kill", id=job)["jobs"][0]
+        equal((killed["state"], killed["exit"]), ("cancelled", 130))  # it has ended when it is answered
+        equal(killed["error"], {"type": "CancelledError", "message": "the job was killed"})
+        wait_until(lambda: all(map(gone, marks)), "the end of all its processes", 9)
+        done = c.call("job.get", id=job)
+        equal(done["output"], [])
+        equal(done["diagnostics"], [])
+        equal({t["state"] for t in done["tasks"]}, {"cancelled"})
+        wait_until(lambda: c.call("job.get", id=job)["attempts"]["running"] == 0, "the ends of its commands")
+        equal(sorted(rows("SELECT how, status FROM attempt WHERE job = ?", job)), [(2, 9), (2, 9)])
+        equal(rows("SELECT count(*) FROM object WHERE job = ?", job), [(0,)])
+        equal(pools(c)["default"]["taken"], 0)
+        error = c.error("job.kill", id=job)
+        equal((error.code, error.message), (-32004, "job %d has ended" % job))
+        equal(c.error("job.kill", id=10**9).code, -32003)
+
+
+def test_kill_of_those_that_do_not_end():
+    swallow = {"while": True, "do": {"try": {"sleep": 1000}, "except": [{"type": "BaseException", "do": []}]}}
+    never_awaits = {"while": True, "do": {"set": {"x": 1}}}
+    made = {"run": ["sleep", "1103"]}
+    with daemon.client() as c:
+        nodes = (swallow, never_awaits, [{"create_task": never_awaits}, {"sleep": 0}, never_awaits],
+                 {"for": "l", "in": {"lines": {"sh": "yes; sleep 1103"}}, "do": {"sleep": 0}},
+                 {"for": "l", "in": {"lines": {"sh": "sleep 1103"}}, "do": {"sleep": 0}},
+                 {"task_group": [made, swallow, [{"raise": {"type": "E"}}]]},
+                 {"race": [swallow, made]}, {"retry": 100, "run": ["false"], "timeout": 7},
+                 [{"queue": {}, "as": "q"}, {"put": [1, 2], "into": "${q}"},
+                  {"gather": [{"join": "${q}"}, {"sleep": 1000}]}],
+                 [{"create_task": swallow, "as": "t"}, {"wait": ["${t}"]}], {"sleep": 1000},
+                 [{"create_task": {"raise": {"type": "Unseen"}}}, {"sleep": 0}, {"sleep": 1000}],
+                 {"shield": swallow})
+        for node, cancelled in [(n, x) for n in nodes for x in (False, True)]:
+            job = c.submit({"main": node, "timeout": 1000})
+            wait_until(lambda: state(c, job) == "running", "its start")
+            c.run([])
+            if cancelled:  # in the middle of its end, if that takes a while
+                c.call("job.cancel", id=job)
+            try:
+                equal(c.call("job.kill", id=job)["jobs"][0]["state"], "cancelled", node)
+            except RpcError as e:
+                check(cancelled and e.code == -32004, "%s: %s" % (node, e))
+            equal(c.call("job.get", id=job)["diagnostics"], [], node)
+        wait_until(lambda: gone("1103"), "the end of all commands")
+        wait_until(lambda: pools(c)["default"]["taken"] == 0, "all slots to be free")
+        equal(c.call("system.stats")["live_tasks"], 0)
+
+
+def test_kill_of_what_waits_or_is_paused_or_frozen():
+    with daemon.client() as c:
+        c.call("pool.set", name="one", slots=1)
+        jobs = [c.submit({"main": {"gather": [{"run": ["sleep", "1104"]}] * 3}, "pool": "one"}) for _ in range(3)]
+        wait_until(lambda: none_stopped("1104", 1), "the first command")
+        c.call("job.pause", id=jobs[0], freeze=True)
+        c.call("job.pause", id=jobs[1])
+        wait_until(lambda: all_stopped("1104", 1), "it to be frozen")
+        for job in (jobs[1], jobs[2], jobs[0]):
+            equal(c.call("job.kill", id=job)["jobs"][0]["state"], "cancelled")
+        wait_until(lambda: gone("1104"), "its end")
+        wait_until(lambda: pools(c)["one"]["taken"] == 0, "its slot to be free")
+        equal(pools(c)["one"]["waiting"], 0)
+        c.run({"run": ["true"], "pool": "one"})
+
+
+def test_a_slot_is_taken_until_the_killed_command_has_ended():
+    with daemon.client() as c:
+        job = c.submit({"run": ["sleep", "1105"], "pool": "one"})
+        wait_until(lambda: none_stopped("1105", 1), "it")
+        os.kill(executor(c), signal.SIGSTOP)
+        c.call("job.kill", id=job)
+        next_one = c.submit({"run": ["true"], "pool": "one"})
+        c.run([])
+        equal((state(c, next_one), pools(c)["one"]["taken"]), ("queued", 1))
+        daemon.kill()  # before anybody was told to kill it
+        os.kill(executor(c), signal.SIGCONT)
+        daemon.start()
+    with daemon.client() as c:
+        wait_until(lambda: gone("1105"), "its end")
+        equal(c.finish(next_one)["state"], "succeeded")
+        equal(rows("SELECT how, status FROM attempt WHERE job = ?", job), [(2, 9)])
+
+
+def test_kill_of_what_was_not_sent_yet():
+    with daemon.client() as c:
+        os.kill(executor(c), signal.SIGKILL)
+        wait_until(lambda: c.call("system.stats")["executor"] == "down", "the executor's end")
+        job = c.submit({"run": ["sleep", "1106"]})
+        wait_until(lambda: c.call("job.tree", id=job)["tasks"][0]["state"] == "running" or
+                   c.call("system.stats")["executor"] == "up", "its launch")
+        c.call("job.kill", id=job)
+        wait_until(lambda: c.call("system.stats")["executor"] == "up", "another executor")
+        wait_until(lambda: c.call("job.get", id=job)["attempts"]["running"] == 0, "the end of its command")
+        wait_until(lambda: gone("1106"), "its end")
+        c.run({"run": ["true"]})
 
 
 if __name__ == "__main__":
