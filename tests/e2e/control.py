@@ -22,8 +22,13 @@ def pools(c):
     return {p["name"]: p for p in c.call("pool.list")["pools"]}
 
 
-def processes(mark):
-    """pid → state letter of the commands that have this word in their command line."""
+def mark(text):
+    """A word by which the commands of this run are known; a number as sleep takes it."""
+    return "%s.%d" % (text, os.getpid())
+
+
+def processes(text):
+    """pid → state letter of the commands that have mark(text) in their command line."""
     found = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -33,18 +38,18 @@ def processes(mark):
                 letter = f.read().rsplit(")", 1)[1].split()[0]
         except OSError:
             continue
-        if mark.encode() in words and letter != "Z":
+        if mark(text).encode() in words and letter != "Z":
             found[int(name)] = letter
     return found
 
 
-def all_stopped(mark, n):
-    found = processes(mark)
+def all_stopped(text, n):
+    found = processes(text)
     return len(found) == n and set(found.values()) == {"T"}
 
 
-def none_stopped(mark, n):
-    found = processes(mark)
+def none_stopped(text, n):
+    found = processes(text)
     return len(found) == n and "T" not in found.values()
 
 
@@ -140,7 +145,7 @@ def test_what_is_refused():
         equal(c.finish(job)["state"], "cancelled")
 
 
-def tree_of(mark):
+def tree_of(text):
     """A command whose processes are in a tree of two sessions; how many there are."""
     program = ("import os, sys, time\n"
                "if os.fork() == 0:\n"
@@ -148,7 +153,7 @@ def tree_of(mark):
                "    os.fork()\n"
                "os.fork()\n"
                "while True: time.sleep(0.01)\n")
-    return {"run": [sys.executable, "-c", program, mark]}, 6
+    return {"run": [sys.executable, "-c", program, mark(text)]}, 6
 
 
 def test_a_frozen_tree_stays_frozen_and_goes_on():
@@ -189,7 +194,7 @@ def test_a_fork_does_not_escape():
                    "        time.sleep(0.02)\n"
                    "        os._exit(0)\n"
                    "    os.waitpid(pid, 0)\n")
-        job = c.submit({"run": [sys.executable, "-c", program, "forks"]})
+        job = c.submit({"run": [sys.executable, "-c", program, mark("forks")]})
         wait_until(lambda: processes("forks"), "it")
         for _ in range(5):
             c.call("job.pause", id=job, freeze=True)
@@ -206,11 +211,11 @@ def test_a_fork_does_not_escape():
 def test_frozen_before_the_executor_knew_of_it():
     with daemon.client() as c:
         os.kill(executor(c), signal.SIGSTOP)
-        job = c.submit({"run": ["sleep", "1003"]})
+        job = c.submit({"run": ["sleep", mark(1003)]})
         wait_until(lambda: c.call("job.tree", id=job)["tasks"][0]["state"] == "running", "its launch")
         c.call("job.pause", id=job, freeze=True)
         os.kill(executor(c), signal.SIGCONT)
-        wait_until(lambda: all_stopped("1003", 1), "it to be frozen")
+        wait_until(lambda: all_stopped(1003, 1), "it to be frozen")
         # Resumed while nobody can be told.
         os.kill(executor(c), signal.SIGSTOP)
         c.call("job.resume", id=job)
@@ -218,14 +223,14 @@ def test_frozen_before_the_executor_knew_of_it():
         os.kill(executor(c), signal.SIGCONT)
         daemon.start()
     with daemon.client() as c:
-        wait_until(lambda: none_stopped("1003", 1), "it to go on")
+        wait_until(lambda: none_stopped(1003, 1), "it to go on")
         # And again, with an executor that dies of it.
         c.call("job.pause", id=job, freeze=True)
-        wait_until(lambda: all_stopped("1003", 1), "it to be frozen")
+        wait_until(lambda: all_stopped(1003, 1), "it to be frozen")
         os.kill(executor(c), signal.SIGSTOP)
         c.call("job.resume", id=job)
         os.kill(executor(c), signal.SIGKILL)
-        wait_until(lambda: none_stopped("1003", 1), "it to go on")
+        wait_until(lambda: none_stopped(1003, 1), "it to go on")
         c.call("job.cancel", id=job)
         c.finish(job)
 
@@ -258,11 +263,11 @@ def test_freezing_what_is_being_ended():
 
 def test_a_frozen_command_that_somebody_kills():
     with daemon.client() as c:
-        job = c.submit({"run": ["sleep", "1004"]})
-        wait_until(lambda: processes("1004"), "it")
+        job = c.submit({"run": ["sleep", mark(1004)]})
+        wait_until(lambda: processes(1004), "it")
         c.call("job.pause", id=job, freeze=True)
-        wait_until(lambda: all_stopped("1004", 1), "it to be frozen")
-        os.kill(list(processes("1004"))[0], signal.SIGKILL)
+        wait_until(lambda: all_stopped(1004, 1), "it to be frozen")
+        os.kill(list(processes(1004))[0], signal.SIGKILL)
         done = c.finish(job)
         equal((done["state"], done["exit"]), ("failed", 128 + 9))
         c.run({"run": ["true"]})  # whoever comes after it in its cgroup runs
@@ -270,8 +275,8 @@ def test_a_frozen_command_that_somebody_kills():
 
 def test_a_paused_pool_starts_nothing():
     with daemon.client() as c:
-        runs = c.submit({"run": ["sleep", "1005"], "pool": "one"})
-        wait_until(lambda: processes("1005"), "it")
+        runs = c.submit({"run": ["sleep", mark(1005)], "pool": "one"})
+        wait_until(lambda: processes(1005), "it")
         equal(c.call("pool.pause", name="one"), {"name": "one", "paused": True})
         c.call("pool.pause", name="default")
         jobs = [c.submit({"run": ["true"], "pool": pool}) for pool in ("one", "default")]
@@ -296,8 +301,8 @@ def test_a_paused_pool_starts_nothing():
         equal([pools(c)[p]["paused"] for p in ("one", "default")], [False, False])
 
 
-def gone(mark):
-    return not processes(mark)
+def gone(text):
+    return not processes(text)
 
 
 def rows(sql, *values):
@@ -307,12 +312,12 @@ def rows(sql, *values):
 
 def test_kill_ends_a_job_at_once():
     with daemon.client() as c:
-        marks = ["1101", "1102"]
+        marks = [1101, 1102]
         job = c.submit([{"try": {"gather": [
-            {"sh": "trap '' TERM; setsid sleep 1101 & sleep 1102 & wait; wait; wait"},
-            {"run": ["sleep", "1102"]}, {"sleep": 1000}, [{"lock": {}, "as": "l"}, {"with": "${l}", "do": {"sleep": 9}}]]},
+            {"sh": "trap '' TERM; setsid sleep %s & sleep %s & wait; wait; wait" % (mark(1101), mark(1102))},
+            {"run": ["sleep", mark(1102)]}, {"sleep": 1000}, [{"lock": {}, "as": "l"}, {"with": "${l}", "do": {"sleep": 9}}]]},
             "finally": {"print": "cleaning up"}}])
-        wait_until(lambda: len(processes("1101")) == 1 and len(processes("1102")) == 2, "its commands")
+        wait_until(lambda: len(processes(1101)) == 1 and len(processes(1102)) == 2, "its commands")
         killed = c.call("job.kill", id=job)["jobs"][0]
         equal((killed["state"], killed["exit"]), ("cancelled", 130))  # it has ended when it is answered
         equal(killed["error"], {"type": "CancelledError", "message": "the job was killed"})
@@ -333,11 +338,11 @@ def test_kill_ends_a_job_at_once():
 def test_kill_of_those_that_do_not_end():
     swallow = {"while": True, "do": {"try": {"sleep": 1000}, "except": [{"type": "BaseException", "do": []}]}}
     never_awaits = {"while": True, "do": {"set": {"x": 1}}}
-    made = {"run": ["sleep", "1103"]}
+    made = {"run": ["sleep", mark(1103)]}
     with daemon.client() as c:
         nodes = (swallow, never_awaits, [{"create_task": never_awaits}, {"sleep": 0}, never_awaits],
-                 {"for": "l", "in": {"lines": {"sh": "yes; sleep 1103"}}, "do": {"sleep": 0}},
-                 {"for": "l", "in": {"lines": {"sh": "sleep 1103"}}, "do": {"sleep": 0}},
+                 {"for": "l", "in": {"lines": {"sh": "yes; sleep " + mark(1103)}}, "do": {"sleep": 0}},
+                 {"for": "l", "in": {"lines": {"sh": "sleep " + mark(1103)}}, "do": {"sleep": 0}},
                  {"task_group": [made, swallow, [{"raise": {"type": "E"}}]]},
                  {"race": [swallow, made]}, {"retry": 100, "run": ["false"], "timeout": 7},
                  [{"queue": {}, "as": "q"}, {"put": [1, 2], "into": "${q}"},
@@ -357,7 +362,7 @@ def test_kill_of_those_that_do_not_end():
                 check(cancelled and e.code == -32004, "%s: %s" % (node, e))
             if not cancelled:
                 equal(c.call("job.get", id=job)["diagnostics"], [], str(node))
-        wait_until(lambda: gone("1103"), "the end of all commands")
+        wait_until(lambda: gone(1103), "the end of all commands")
         wait_until(lambda: pools(c)["default"]["taken"] == 0, "all slots to be free")
         equal(c.call("system.stats")["live_tasks"], 0)
 
@@ -365,14 +370,14 @@ def test_kill_of_those_that_do_not_end():
 def test_kill_of_what_waits_or_is_paused_or_frozen():
     with daemon.client() as c:
         c.call("pool.set", name="one", slots=1)
-        jobs = [c.submit({"main": {"gather": [{"run": ["sleep", "1104"]}] * 3}, "pool": "one"}) for _ in range(3)]
-        wait_until(lambda: none_stopped("1104", 1), "the first command")
+        jobs = [c.submit({"main": {"gather": [{"run": ["sleep", mark(1104)]}] * 3}, "pool": "one"}) for _ in range(3)]
+        wait_until(lambda: none_stopped(1104, 1), "the first command")
         c.call("job.pause", id=jobs[0], freeze=True)
         c.call("job.pause", id=jobs[1])
-        wait_until(lambda: all_stopped("1104", 1), "it to be frozen")
+        wait_until(lambda: all_stopped(1104, 1), "it to be frozen")
         for job in (jobs[1], jobs[2], jobs[0]):
             equal(c.call("job.kill", id=job)["jobs"][0]["state"], "cancelled")
-        wait_until(lambda: gone("1104"), "its end")
+        wait_until(lambda: gone(1104), "its end")
         wait_until(lambda: pools(c)["one"]["taken"] == 0, "its slot to be free")
         equal(pools(c)["one"]["waiting"], 0)
         c.run({"run": ["true"], "pool": "one"})
@@ -380,8 +385,8 @@ def test_kill_of_what_waits_or_is_paused_or_frozen():
 
 def test_a_slot_is_taken_until_the_killed_command_has_ended():
     with daemon.client() as c:
-        job = c.submit({"run": ["sleep", "1105"], "pool": "one"})
-        wait_until(lambda: none_stopped("1105", 1), "it")
+        job = c.submit({"run": ["sleep", mark(1105)], "pool": "one"})
+        wait_until(lambda: none_stopped(1105, 1), "it")
         os.kill(executor(c), signal.SIGSTOP)
         c.call("job.kill", id=job)
         next_one = c.submit({"run": ["true"], "pool": "one"})
@@ -391,7 +396,7 @@ def test_a_slot_is_taken_until_the_killed_command_has_ended():
         os.kill(executor(c), signal.SIGCONT)
         daemon.start()
     with daemon.client() as c:
-        wait_until(lambda: gone("1105"), "its end")
+        wait_until(lambda: gone(1105), "its end")
         equal(c.finish(next_one)["state"], "succeeded")
         equal(rows("SELECT how, status FROM attempt WHERE job = ?", job), [(2, 9)])
 
@@ -400,16 +405,18 @@ def test_kill_of_what_was_not_sent_yet():
     with daemon.client() as c:
         os.kill(executor(c), signal.SIGKILL)
         wait_until(lambda: c.call("system.stats")["executor"] == "down", "the executor's end")
-        job = c.submit({"run": ["sleep", "1106"]})
+        job = c.submit({"run": ["sleep", mark(1106)]})
         wait_until(lambda: c.call("job.tree", id=job)["tasks"][0]["state"] == "running" or
                    c.call("system.stats")["executor"] == "up", "its launch")
         c.call("job.kill", id=job)
         wait_until(lambda: c.call("system.stats")["executor"] == "up", "another executor")
         wait_until(lambda: c.call("job.get", id=job)["attempts"]["running"] == 0, "the end of its command")
-        wait_until(lambda: gone("1106"), "its end")
+        wait_until(lambda: gone(1106), "its end")
         c.run({"run": ["true"]})
 
 
 if __name__ == "__main__":
     with daemon:
+        with daemon.client() as first:  # a test that fails leaves the slots of others alone
+            first.call("pool.set", name="default", slots=100)
         run_tests(globals(), sys.argv[1:])
