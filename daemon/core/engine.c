@@ -407,6 +407,11 @@ struct store *engine_store(struct engine *e)
     return e->store;
 }
 
+uint64_t engine_next_job(const struct engine *e)
+{
+    return e->next_job;
+}
+
 bool engine_live_job(struct engine *e, uint64_t id, struct live_job *ret)
 {
     const struct live *job = engine_job(e, id);

@@ -105,6 +105,9 @@ struct simulating *engine_simulate(struct engine *e, const char *text, size_t le
 /* Nobody wants it any more: on_done does not come. */
 void engine_simulate_drop(struct simulating *s);
 
+/* The id of the next job that will be accepted: all there are are below it. */
+uint64_t engine_next_job(const struct engine *e);
+
 /* A live job, as it is in memory (a reply that shows it waits for engine_after_commit). Borrowed
  * strings. */
 struct live_job {

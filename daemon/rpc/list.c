@@ -8,6 +8,10 @@
 #include "proto/errors.h"
 #include "proto/mem.h"
 
+/* Ids that one page looks at: a question that hardly any job answers takes many short pages, not a
+ * long one. */
+enum { WINDOW_IDS = 50000 };
+
 struct list {
     size_t limit;
 };
@@ -19,7 +23,10 @@ static void on_rows(struct request *r, const struct rows *sets, size_t n)
     size_t shown = jobs->n < l->limit ? jobs->n : l->limit;
     struct buf b = {0};
     struct json_out o = {.out = &b};
-    (void)n;
+    /* A window that was not enough goes on below the next job there is. */
+    int64_t next = n > 1 ? cell_int(&sets[1], 0, 0) + 1 : 1;
+    if (jobs->n > shown)
+        next = cell_int(jobs, shown - 1, JOB_ID);
     jout_begin_object(&o);
     jout_key(&o, "jobs");
     jout_begin_array(&o);
@@ -29,9 +36,9 @@ static void on_rows(struct request *r, const struct rows *sets, size_t n)
         jout_end_object(&o);
     }
     jout_end_array(&o);
-    if (jobs->n > shown) {
+    if (next > 1) {
         jout_key(&o, "next");
-        jout_printf(&o, "%lld", (long long)cell_int(jobs, shown - 1, JOB_ID));
+        jout_printf(&o, "%lld", (long long)next);
     }
     jout_end_object(&o);
     request_result(r, &b);
@@ -82,11 +89,67 @@ static bool is_live(uint32_t states)
     return states != 0;
 }
 
+static void int_or_null(struct batch *q, bool given, int64_t v)
+{
+    if (given)
+        batch_int(q, v);
+    else
+        batch_null(q);
+}
+
+/* What to look at, by which index. */
+static const struct way {
+    enum statement list, next; /* next ST_COUNT: no window, there are not many */
+} ways[] = {
+    {ST_JOB_LIST, ST_JOB_NEXT},           {ST_JOB_LIST_OF, ST_JOB_NEXT_OF},
+    {ST_JOB_LIST_LIVE, ST_JOB_NEXT_LIVE}, {ST_JOB_LIST_NAMED, ST_COUNT},
+    {ST_JOB_LIST_IDS, ST_COUNT},
+};
+
+static const struct way *choose(const struct job_list_params *p, int64_t uid)
+{
+    if (p->ids)
+        return &ways[4];
+    if (p->name && !strpbrk(p->name, "*?["))
+        return &ways[3];
+    if (is_live(p->state))
+        return &ways[2];
+    return &ways[uid >= 0];
+}
+
+static void add_query(struct batch *q, const struct job_list_params *p, int64_t uid, int64_t below)
+{
+    const struct way *way = choose(p, uid);
+    int64_t least = way->next != ST_COUNT && below > WINDOW_IDS ? below - WINDOW_IDS : 0;
+    batch_add(q, way->list);
+    int_or_null(q, uid >= 0, uid);
+    batch_int(q, p->state);
+    batch_str(q, p->pool);
+    batch_str(q, p->name);
+    add_label(q, p->label);
+    int_or_null(q, p->since, p->since);
+    batch_int(q, below);
+    batch_int(q, p->limit + 1);
+    int_or_null(q, p->until, p->until);
+    if (p->ids)
+        add_ids(q, p->ids);
+    else
+        batch_null(q);
+    batch_int(q, least);
+    if (least) {
+        batch_add(q, way->next);
+        batch_int(q, least);
+        if (way->next == ST_JOB_NEXT_OF)
+            batch_int(q, uid);
+    }
+}
+
 void method_job_list(struct request *r, const struct job_list_params *p)
 {
     int64_t uid, below = json_is_string(p->cursor) || json_is_integer(p->cursor)
                              ? (int64_t)json_field_id(p->cursor)
-                             : -1;
+                             : INT64_MAX;
+    int64_t end = (int64_t)engine_next_job(r->server->engine);
     struct batch q = {0};
     if (below == 0) {
         request_error(r, ERR_EXPIRED, NULL, "the cursor is none that job.list gave");
@@ -102,33 +165,7 @@ void method_job_list(struct request *r, const struct job_list_params *p)
     l->limit = (size_t)p->limit;
     r->state = l;
     r->state_free = free;
-    batch_add(&q, p->ids              ? ST_JOB_LIST_IDS
-                  : is_live(p->state) ? ST_JOB_LIST_LIVE
-                  : uid < 0           ? ST_JOB_LIST
-                                      : ST_JOB_LIST_OF);
-    if (uid < 0)
-        batch_null(&q);
-    else
-        batch_int(&q, uid);
-    batch_int(&q, p->state);
-    batch_str(&q, p->pool);
-    batch_str(&q, p->name);
-    add_label(&q, p->label);
-    if (p->since)
-        batch_int(&q, p->since);
-    else
-        batch_null(&q);
-    if (below < 0)
-        batch_null(&q);
-    else
-        batch_int(&q, below);
-    batch_int(&q, p->limit + 1);
-    if (p->until)
-        batch_int(&q, p->until);
-    else
-        batch_null(&q);
-    if (p->ids)
-        add_ids(&q, p->ids);
+    add_query(&q, p, uid, below < end ? below : end);
     request_read(r, &q, on_rows);
     batch_release(&q);
 }

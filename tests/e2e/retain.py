@@ -183,6 +183,34 @@ def test_a_follower_hears_of_it():
         wait_until(all_gone, "removal")
 
 
+def test_pages_look_at_a_part_of_the_jobs():
+    with d.client() as c:
+        old = c.run({"name": "far below", "main": {"print": 1}})["id"]
+    d.stop()
+    db = sqlite3.connect("%s/corod.db" % d.state)
+    columns = [r[1] for r in db.execute("PRAGMA table_info(job)") if r[1] not in ("id", "name")]
+    for new in 200000, 200001:
+        db.execute("INSERT INTO job(id, name, %s) SELECT %d, 'above', %s FROM job WHERE id = %d" % (
+            ", ".join(columns), new, ", ".join(columns), old))
+    db.commit()
+    db.close()
+    d.start()
+    with d.client() as c:
+        equal(c.submit({"main": {"print": 1}}), 200002)
+        page = c.call("job.list", name="far*")
+        equal((page["jobs"], page["next"]), ([], str(old + 1)))
+        page = c.call("job.list", name="far*", cursor=page["next"])
+        equal([j["id"] for j in page["jobs"]], [old])
+        check("next" not in page)
+        equal([j["id"] for j in c.call("job.list", name="far below")["jobs"]], [old], "by its whole name")
+        page = c.call("job.list", name="a*e", limit=1)
+        equal(([j["id"] for j in page["jobs"]], page["next"]), ([200001], "200001"))
+        equal(len(c.call("job.list", state=["failed"])["jobs"]), 0)
+        c.finish(200002)
+        c.call("job.remove", ids=[old, 200000, 200001, 200002])
+        wait_until(all_gone, "removal")
+
+
 def test_by_number_and_age():
     d.configure("keep_jobs = 3\n")
     d.restart()
