@@ -325,6 +325,7 @@ static const struct {
     [JSON_FIELD_CURSOR] = {read_cursor, "\"type\":[\"string\",\"integer\"]"},
     [JSON_FIELD_OBJECT] = {read_object, NULL},
     [JSON_FIELD_DOCUMENT] = {read_document, "\"type\":[\"object\",\"array\"]"},
+    [JSON_FIELD_ANY] = {read_document, "\"title\":\"any value\""},
 };
 
 static void set_absent(const struct json_field *f, void *out)
@@ -380,7 +381,7 @@ static bool read_fields(const struct json_field *fields, const json_t *object, v
             json_is_array(object) ? json_array_get(object, i) : json_object_get(object, f->name);
         at.name = f->name;
         set_absent(f, (char *)out + f->offset);
-        if (v && !json_is_null(v))
+        if (v && (!json_is_null(v) || f->kind == JSON_FIELD_ANY))
             kinds[f->kind].read(&at, f, v, (char *)out + f->offset);
         else if (f->required && !(v && f->kind == JSON_FIELD_DOCUMENT))
             complain(&at, "is missing");

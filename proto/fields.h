@@ -33,6 +33,7 @@ enum json_field_kind {
     JSON_FIELD_CURSOR,   /* const json_t *: a string or a whole number ≥ 0 */
     JSON_FIELD_OBJECT,   /* const json_t *: an object with the fields of its own table (`fields`) */
     JSON_FIELD_DOCUMENT, /* const json_t *: anything; its text is taken before parsing */
+    JSON_FIELD_ANY,      /* const json_t *: anything, also null */
 };
 
 /* The storage of each kind, for structs that are made from tables. */
@@ -51,6 +52,7 @@ enum json_field_kind {
 #define JSON_FIELD_TYPE_CURSOR   const json_t *
 #define JSON_FIELD_TYPE_OBJECT   const json_t *
 #define JSON_FIELD_TYPE_DOCUMENT const json_t *
+#define JSON_FIELD_TYPE_ANY      const json_t *
 
 struct json_field {
     const char *name; /* NULL: end of the table */

@@ -43,6 +43,7 @@ const struct json_field method_event_filter[] = {
 #define MORE_CURSOR(p)
 #define MORE_OBJECT(p) .fields = (p),
 #define MORE_DOCUMENT(p)
+#define MORE_ANY(p)
 
 enum { OPTIONAL, REQUIRED };
 

@@ -15,6 +15,7 @@
 #include "daemon/store/store.h"
 #include "daemon/task/runtime.h"
 #include "daemon/task/simulate.h"
+#include "daemon/task/visit.h"
 #include "proto/err.h"
 #include "proto/state.h"
 
@@ -169,6 +170,21 @@ bool engine_has_pool(struct engine *e, const char *name);
 bool engine_pool_set(struct engine *e, const char *name, uint32_t slots, struct err *err);
 /* A paused pool starts nothing. False with err: there is no such pool. */
 bool engine_pool_pause(struct engine *e, const char *name, bool paused, struct err *err);
+
+/* Named objects, as in daemon/task/visit.h; the engine's turn calls on_end. What it tells, and what
+ * was changed, waits for engine_after_commit. The visitor is visitor_free()'d by whoever made it.
+ */
+struct visitor *engine_visitor(struct engine *e);
+struct visit *engine_visit(struct engine *e, struct visitor *v, const struct visit_wish *wish,
+                           void (*on_end)(void *arg, const struct visit_end *end,
+                                          const struct err *err),
+                           void *arg);
+bool engine_queue_shutdown(struct engine *e, uint32_t uid, const char *name, bool immediate,
+                           struct err *err);
+bool engine_named_remove(struct engine *e, uint32_t uid, const char *name, bool force,
+                         struct err *err);
+void engine_each_named(struct engine *e, int64_t uid,
+                       void (*each)(void *arg, const struct named_view *v), void *arg);
 
 /* Asks the attempt's monitor to write its output so far to the log. */
 void engine_flush_output(struct engine *e, uint64_t attempt);

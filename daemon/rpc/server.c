@@ -120,7 +120,9 @@ bool server_flush(struct server *s)
         else if (more)
             session_touch(session);
     }
-    return s->touched != NULL;
+    bool more = s->touched || s->gave_back;
+    s->gave_back = false;
+    return more;
 }
 
 void server_drain(struct server *s, int patience_ms)

@@ -143,6 +143,10 @@ void session_drop(struct session *s)
         if (r->batch)
             r->batch->session = NULL;
     }
+    if (s->visitor) {
+        visitor_free(steal(&s->visitor));
+        s->server->gave_back = true;
+    }
     session_touch(s);
 }
 

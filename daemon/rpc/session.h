@@ -11,6 +11,7 @@
 
 struct request;
 struct subscription;
+struct visitor;
 struct wait;
 
 /* Who is at the other end, as the kernel says. */
@@ -38,6 +39,7 @@ struct session {
     struct request_list requests;
     size_t in_flight, in_flight_bytes;
     struct subscription_list subscriptions;
+    struct visitor *visitor;    /* holds items of queues; NULL until the first */
     bool more;                  /* whole messages may be waiting in `in` */
     bool blocked;               /* the peer's buffer is full */
     bool eof;                   /* the peer sends no more; what it asked is still answered */
@@ -56,6 +58,7 @@ struct server {
     struct session *touched;
     struct alarm *sweep;
     size_t n_sessions, n_subscriptions, n_shown;
+    bool gave_back; /* the engine has something to do, though nobody asked for it */
     uint64_t n_requests, last_subscription;
     struct request_list orphans; /* their connection is gone; what they started goes on */
     struct wait_list waits;

@@ -21,8 +21,8 @@ void method_system_ping(struct request *r, const struct system_ping_params *p)
 
 void method_system_version(struct request *r, const struct system_version_params *p)
 {
-    static const char *const features[] = {"batch", "content-length", "events",
-                                           "logs",  "pools",          "discover"};
+    static const char *const features[] = {"batch", "content-length", "events",  "logs",
+                                           "pools", "queues",         "discover"};
     struct buf b = {0};
     struct json_out o = {.out = &b};
     (void)p;

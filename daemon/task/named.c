@@ -182,6 +182,7 @@ void named_free(struct named *n)
 void named_release(struct runtime *rt)
 {
     struct named_objects *all = &rt->named;
+    visitors_leave(rt);
     while (all->home.first) {
         struct object *o = all->home.first;
         all->home.first = o->next;

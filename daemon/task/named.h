@@ -15,6 +15,7 @@
 
 struct holding;
 struct visit;
+struct visitor;
 
 enum { NAME_MAX_BYTES = 255 };
 
@@ -37,6 +38,7 @@ struct named_objects {
     struct map owners;  /* owner + 1 → struct object_use */
     struct map holders; /* job → its first holding */
     TAILQ_HEAD(visit_list, visit) woken;
+    LIST_HEAD(, visitor) visitors;
     uint32_t *gone; /* whose rows are to go */
     size_t n_gone, cap_gone;
     uint32_t stored_id; /* home.last_id as it is stored */
@@ -100,6 +102,8 @@ void hold_free(struct holding *h);
 
 void visit_woken(struct waiter *w);
 void visits_run(struct runtime *rt);
+/* The runtime ends: visits and visitors are left with nothing. */
+void visitors_leave(struct runtime *rt);
 /* The items of a queue that visitors have go away. */
 void loans_drop(struct object *queue);
 

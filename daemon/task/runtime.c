@@ -14,6 +14,7 @@ struct runtime *runtime_new(const struct runtime_effects *effects, void *arg)
     rt->leaf_seq = 1;
     rt->max_live = SIZE_MAX / 2;
     TAILQ_INIT(&rt->named.woken);
+    LIST_INIT(&rt->named.visitors);
     return rt;
 }
 

@@ -17,18 +17,21 @@ struct loan {
 };
 
 struct visitor {
-    struct runtime *rt;
+    LIST_ENTRY(visitor) link; /* of the runtime */
+    struct runtime *rt;       /* NULL: gone */
     LIST_HEAD(, loan) loans;
+    LIST_HEAD(, visit) visits;
     size_t bytes;
 };
 
 struct visit {
-    struct waiter waiter; /* first */
-    TAILQ_ENTRY(visit) link;
-    bool woken; /* in the list of those whose turn comes */
+    struct waiter waiter;    /* first */
+    TAILQ_ENTRY(visit) link; /* woken: in the list of those whose turn comes */
+    LIST_ENTRY(visit) of_visitor;
+    bool woken;
     enum visit_kind kind;
     struct visitor *visitor;
-    struct object *queue; /* counted */
+    struct object *queue; /* counted; NULL: the runtime is gone */
     struct value *value;  /* of a put */
     void (*on_end)(void *arg, const struct visit_end *end, const struct err *err);
     void *arg;
@@ -41,6 +44,8 @@ struct visitor *visitor_new(struct runtime *rt)
     struct visitor *v = xcalloc(1, sizeof *v);
     v->rt = rt;
     LIST_INIT(&v->loans);
+    LIST_INIT(&v->visits);
+    LIST_INSERT_HEAD(&rt->named.visitors, v, link);
     return v;
 }
 
@@ -84,6 +89,8 @@ void visitor_free(struct visitor *v)
         struct object *q = l->queue;
         queue_give_back(q, loan_end(l));
     }
+    if (v->rt)
+        LIST_REMOVE(v, link);
     free(v);
 }
 
@@ -116,8 +123,18 @@ static enum object_list list_of(const struct visit *x)
     return x->kind == VISIT_GET ? LIST_GETTERS : x->kind == VISIT_PUT ? LIST_PUTTERS : LIST_JOINERS;
 }
 
+/* Out of all lists. */
+static void visit_leave(struct visit *x)
+{
+    if (x->woken)
+        TAILQ_REMOVE(&x->visitor->rt->named.woken, x, link);
+    waiters_remove(&x->queue->waiters[list_of(x)], &x->waiter);
+    x->woken = false;
+}
+
 static void visit_free(struct visit *x)
 {
+    LIST_REMOVE(x, of_visitor);
     value_unref(x->value);
     object_unref(x->queue);
     free(x);
@@ -125,12 +142,33 @@ static void visit_free(struct visit *x)
 
 void visit_drop(struct visit *x)
 {
-    if (x->woken) {
-        TAILQ_REMOVE(&x->visitor->rt->named.woken, x, link);
-        named_forgo(x->queue, list_of(x), NULL, true);
+    if (x->queue) {
+        bool woken = x->woken;
+        visit_leave(x);
+        if (woken)
+            named_forgo(x->queue, list_of(x), NULL, true);
     }
-    waiters_remove(&x->queue->waiters[list_of(x)], &x->waiter);
     visit_free(x);
+}
+
+void visitors_leave(struct runtime *rt)
+{
+    struct visitor *v;
+    while ((v = LIST_FIRST(&rt->named.visitors))) {
+        struct visit *x;
+        struct loan *l;
+        LIST_REMOVE(v, link);
+        v->rt = NULL;
+        LIST_FOREACH (x, &v->visits, of_visitor) {
+            waiters_remove(&x->queue->waiters[list_of(x)], &x->waiter);
+            object_unref(x->queue);
+            x->queue = NULL;
+        }
+        while ((l = LIST_FIRST(&v->loans))) {
+            struct object *q = l->queue;
+            value_unref(items_end(q->items, loan_end(l)));
+        }
+    }
 }
 
 static void explain(const struct object *q, const struct value *error, struct err *err)
@@ -263,6 +301,7 @@ struct visit *visit_begin(struct visitor *v, const struct visit_wish *wish,
     x->value = wish->value ? value_ref(wish->value) : NULL;
     x->on_end = on_end;
     x->arg = arg;
+    LIST_INSERT_HEAD(&v->visits, x, of_visitor);
     if (visit_try(x, wish->nowait, false))
         return NULL;
     waiters_add(&q->waiters[list_of(x)], &x->waiter, NULL);
@@ -314,13 +353,22 @@ bool named_object_remove(struct runtime *rt, uint32_t owner, const char *name, b
     return true;
 }
 
+static enum named_kind kind_of(const struct object *o)
+{
+    return object_is(o, IS_ANY_QUEUE)       ? NAMED_QUEUE
+           : object_is(o, IS_ANY_SEMAPHORE) ? NAMED_SEMAPHORE
+           : object_is(o, IS_EVENT)         ? NAMED_EVENT
+           : object_is(o, IS_BARRIER)       ? NAMED_BARRIER
+                                            : NAMED_LOCK;
+}
+
 static void view_one(const struct object *o, struct named_view *v)
 {
     *v = (struct named_view){
         .name = o->named->name,
         .type = object_verb(o),
         .owner = o->named->owner,
-        .is_queue = object_is(o, IS_ANY_QUEUE),
+        .kind = kind_of(o),
         .limit = o->limit,
         .value = o->value,
         .flag = o->flag,
@@ -329,7 +377,7 @@ static void view_one(const struct object *o, struct named_view *v)
     for (const struct holding *h = o->named->first; h; h = h->next)
         v->holders++;
     v->holder = o->named->first ? o->named->first->job : 0;
-    if (v->is_queue) {
+    if (v->kind == NAMED_QUEUE) {
         v->size = queue_size(o);
         v->getters = o->waiters[LIST_GETTERS].n_pending;
         v->putters = o->waiters[LIST_PUTTERS].n_pending;

@@ -22,7 +22,7 @@ enum {
     LOAN_MAX_BYTES = 64 * 1024 * 1024, /* value_bytes() of what a visitor may have at once */
 };
 
-struct visitor *visitor_new(struct runtime *rt);
+struct visitor *visitor_new(struct runtime *rt); /* may live longer than the runtime */
 /* Gives back what it has. Its visits must have been dropped. NULL is allowed. */
 void visitor_free(struct visitor *v);
 
@@ -60,13 +60,14 @@ bool named_queue_shutdown(struct runtime *rt, uint32_t owner, const char *name, 
 bool named_object_remove(struct runtime *rt, uint32_t owner, const char *name, bool force,
                          struct err *err);
 
+enum named_kind { NAMED_QUEUE, NAMED_LOCK, NAMED_SEMAPHORE, NAMED_EVENT, NAMED_BARRIER };
 struct named_view {
     const char *name, *type; /* borrowed */
     uint32_t owner;
-    bool is_queue;
-    int64_t limit; /* maxsize; value of a semaphore at first, parties; 0 */
-    int64_t value; /* unfinished items; what is left of a semaphore; tasks in a barrier */
-    bool flag;     /* shut down; locked; set */
+    enum named_kind kind; /* a condition is as its lock */
+    int64_t limit;        /* maxsize; value of a semaphore at first, parties; 0 */
+    int64_t value;        /* unfinished items; what is left of a semaphore; tasks in a barrier */
+    bool flag;            /* shut down; locked; set */
     size_t size, lent, getters, putters, joiners;
     size_t waiters;  /* of one that is no queue */
     uint64_t holder; /* the job that holds it longest, 0: none */
