@@ -419,7 +419,10 @@ static void list_open(void *arg, struct buf *b)
 
 static void on_started(void *arg, uint64_t number, int64_t pid, int64_t started_us)
 {
-    (void)arg;
+    struct engine *e = arg;
+    struct attempt *a = map_get(&e->attempts, number);
+    if (a)
+        a->pid = pid;
     log_debug("attempt %llu started as process %lld at %lld", (unsigned long long)number,
               (long long)pid, (long long)started_us);
 }

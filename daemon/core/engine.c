@@ -421,6 +421,7 @@ bool engine_live_job(struct engine *e, uint64_t id, struct live_job *ret)
         .id = job->id,
         .uid = job->uid,
         .state = job->state,
+        .frozen = job->pause == PAUSE_FROZEN,
         .name = job->name,
         .pool = job->pool,
         .created_us = job->created_us,
@@ -432,6 +433,7 @@ bool engine_live_job(struct engine *e, uint64_t id, struct live_job *ret)
 bool engine_view(struct engine *e, uint64_t id, void (*each)(void *arg, const struct task_view *v),
                  void *arg)
 {
+    runtime_pass_time(e->runtime, id, engine_now_us(e));
     return runtime_view(e->runtime, id, each, arg);
 }
 

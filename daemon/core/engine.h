@@ -115,6 +115,7 @@ struct live_job {
     uint64_t id;
     uint32_t uid;
     enum job_state state;
+    bool frozen; /* paused, and its commands too */
     const char *name, *pool;
     int64_t created_us, started_us;
 };
@@ -122,6 +123,35 @@ bool engine_live_job(struct engine *e, uint64_t id, struct live_job *ret);
 /* The live task tree; false when the job is not live. */
 bool engine_view(struct engine *e, uint64_t id, void (*each)(void *arg, const struct task_view *v),
                  void *arg);
+/* Who of its tasks waits for which other that has not ended; false when the job is not live. */
+bool engine_waits(struct engine *e, uint64_t id,
+                  void (*each)(void *arg, uint32_t waiter, uint32_t awaited), void *arg);
+/* What keeps a job from starting. */
+struct gate_view {
+    bool held;
+    int64_t until_us;    /* wall clock; 0: its time has come */
+    struct after *after; /* whose ends it waits for; in order, the caller's to free() */
+    size_t n_after;
+};
+/* False when it has started, or is not live. */
+bool engine_gate(struct engine *e, uint64_t id, struct gate_view *ret);
+/* A command of a live job: where it waits for a slot, or that it runs. Borrowed strings. */
+struct leaf_view {
+    const char *pool;
+    uint32_t slots, pool_slots, pool_taken;
+    bool pool_paused;
+    bool http;           /* a request, which needs no executor */
+    bool waiting;        /* for slots */
+    size_t ahead;        /* who comes before it */
+    bool stopping;       /* it is being ended */
+    uint64_t attempt;    /* 0: not launched */
+    int64_t launched_us; /* wall clock */
+    int64_t pid;         /* 0: not known */
+};
+void engine_leaf(struct engine *e, const struct leaf *leaf, struct leaf_view *ret);
+/* The commands that have slots of a pool, oldest first, while each() gives true. */
+void engine_each_holder(struct engine *e, const char *pool,
+                        bool (*each)(void *arg, uint64_t job, uint32_t task), void *arg);
 /* Cancels (clean-up runs; a paused job is resumed for it). False when it is not live. */
 bool engine_cancel(struct engine *e, uint64_t id);
 /* Ends it at once as cancelled: its commands get SIGKILL, no clean-up runs. False when it is not

@@ -102,6 +102,7 @@ struct attempt {
     struct leaf *leaf;   /* NULL: nobody waits for it any more */
     struct place *slots; /* of a leaf that is gone, until it has ended */
     int64_t launched_us;
+    int64_t pid;                 /* 0 until it is told */
     struct attempt *prev, *next; /* ascending numbers */
 };
 

@@ -308,11 +308,32 @@ void pools_give_back(struct place *x)
     free(x);
 }
 
+const char *pools_kept_in(const struct place *x)
+{
+    return x->pool->name;
+}
+
+static struct pool_stats stats_of(const struct pool *pool)
+{
+    return (struct pool_stats){pool->name, pool->slots, pool->taken, pool->waiting, pool->paused};
+}
+
+bool pools_place(const struct leaf *leaf, struct pool_place *ret)
+{
+    const struct place *x = leaf->user;
+    if (!x)
+        return false;
+    *ret = (struct pool_place){.pool = stats_of(x->pool), .slots = x->slots, .waiting = x->waiting};
+    for (size_t i = 0; x->waiting && i < x->pool->n; i++)
+        ret->ahead += before(x->pool->heap[i], x);
+    return true;
+}
+
 void pools_each(const struct pools *p, void (*each)(void *arg, const struct pool_stats *s),
                 void *arg)
 {
     for (const struct pool *pool = p->first; pool; pool = pool->next) {
-        struct pool_stats s = {pool->name, pool->slots, pool->taken, pool->waiting, pool->paused};
+        struct pool_stats s = stats_of(pool);
         each(arg, &s);
     }
 }

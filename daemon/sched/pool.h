@@ -52,6 +52,8 @@ void pools_leave(struct leaf *leaf);
 struct place;
 struct place *pools_keep(struct leaf *leaf);
 void pools_give_back(struct place *x); /* NULL is allowed */
+/* Its pool's name. */
+const char *pools_kept_in(const struct place *x);
 
 struct pool_stats {
     const char *name;
@@ -61,6 +63,14 @@ struct pool_stats {
 };
 void pools_each(const struct pools *p, void (*each)(void *arg, const struct pool_stats *s),
                 void *arg);
+struct pool_place {
+    struct pool_stats pool; /* its name is borrowed */
+    uint32_t slots;         /* that the leaf needs or has */
+    bool waiting;
+    size_t ahead; /* who waits and comes before it; those of paused jobs not counted */
+};
+/* Where the leaf waits or runs; false: nowhere. O(n) of who waits there. */
+bool pools_place(const struct leaf *leaf, struct pool_place *ret);
 /* Whether the leaf waits for a slot. */
 bool pools_is_waiting(const struct leaf *leaf);
 

@@ -89,6 +89,8 @@ struct value *try_handled(const struct act *a);
 bool timeout_push(struct task *t, const struct node *n, double seconds);
 /* The timer of a `timeout` has come; slot is the one in its activation. */
 void timeout_expired(struct task *t, struct timer **slot);
+/* When the sleep is over; 0: that is not its activation, or it is over. */
+int64_t sleep_until(const struct act *a);
 /* The task's command starts now: a `timeout` right around it begins to count. */
 void timeout_launched(struct task *t, int64_t now_us);
 

@@ -73,3 +73,10 @@ const struct node_kind node_sleep = {
     .release = sleep_release,
     .awaits = sleep_awaits,
 };
+
+int64_t sleep_until(const struct act *a)
+{
+    const struct timer *timer =
+        a && a->kind == &node_sleep ? ((const struct sleep_act *)a)->timer : NULL;
+    return timer ? timer->deadline_us : 0;
+}

@@ -178,9 +178,18 @@ struct task_view {
                          runs */
     uint64_t attempt;    /* of its current leaf, 0 */
     struct value *error; /* borrowed, NULL */
+    /* For those who want to know more of what it waits for; borrowed. */
+    const struct leaf *leaf; /* its current one, NULL */
+    int64_t until_us;        /* of a sleep; 0 */
 };
 bool runtime_view(struct runtime *rt, uint64_t job,
                   void (*each)(void *arg, const struct task_view *v), void *arg);
+
+/* Who waits for which task that has not ended; false when the job is not live. */
+bool runtime_waits(struct runtime *rt, uint64_t job,
+                   void (*each)(void *arg, uint32_t waiter, uint32_t awaited), void *arg);
+/* It is now_us: what is shown of the job until its next tick counts from then. */
+void runtime_pass_time(struct runtime *rt, uint64_t job, int64_t now_us);
 
 /*
  * Rows changed since the last call, as they are now (a row changed ten times comes once). Called at

@@ -1,8 +1,10 @@
 /* What a live job looks like, for people. */
 #include <inttypes.h>
 
+#include "daemon/task/gather.h"
 #include "daemon/task/job.h"
 #include "daemon/task/save.h"
+#include "daemon/task/watch.h"
 #include "proto/mem.h"
 
 void task_put_awaits(const struct task *t, struct buf *out)
@@ -50,8 +52,47 @@ bool runtime_view(struct runtime *rt, uint64_t id,
         copy(v.awaits, sizeof v.awaits, &text);
         const struct leaf_run *run = task_is_done(t) ? NULL : leaf_of(t);
         v.attempt = run ? run->leaf.attempt : 0;
+        v.leaf = run ? &run->leaf : NULL;
+        v.until_us = task_is_done(t) ? 0 : sleep_until(task_top(t));
         v.error = t->outcome == OUTCOME_ERROR ? t->value : NULL;
         each(arg, &v);
     }
     return true;
+}
+
+/* The task that goes on when this callback was called; NULL: none waits for it just now. */
+static const struct task *waiter_of(const struct callback *c)
+{
+    if (c->type == CALLBACK_WAKE)
+        return c->object;
+    if (c->type == CALLBACK_GATHER) {
+        const struct gather *g = c->object;
+        const struct task *t = g ? g->awaiter : NULL;
+        return t && t->wait == WAIT_GATHER && t->gathered == g ? t : NULL;
+    }
+    const struct watch *w = c->type == CALLBACK_WATCH ? c->object : NULL;
+    return w && w->waiting ? w->owner : NULL;
+}
+
+bool runtime_waits(struct runtime *rt, uint64_t id,
+                   void (*each)(void *arg, uint32_t waiter, uint32_t awaited), void *arg)
+{
+    struct job *job = map_get(&rt->jobs, id);
+    if (!job)
+        return false;
+    for (const struct task *t = job->first; t; t = t->next) {
+        for (uint32_t i = 0; !task_is_done(t) && i < t->callbacks.n; i++) {
+            const struct task *waiter = waiter_of(callbacks_get(&t->callbacks, i));
+            if (waiter)
+                each(arg, waiter->id, t->id);
+        }
+    }
+    return true;
+}
+
+void runtime_pass_time(struct runtime *rt, uint64_t id, int64_t now_us)
+{
+    struct job *job = map_get(&rt->jobs, id);
+    if (job && now_us > job->now_us)
+        job->now_us = now_us;
 }
