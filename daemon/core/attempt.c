@@ -10,6 +10,7 @@
 
 #include "daemon/core/state.h"
 #include "daemon/run/outlog.h"
+#include "proto/errinj.h"
 #include "proto/json_out.h"
 #include "proto/log.h"
 #include "proto/mem.h"
@@ -254,6 +255,7 @@ static void resolved(struct engine *e, struct attempt *a)
         return;
     a->resolving = false;
     if (--e->n_resolving == 0) {
+        errinj(ERRINJ_CORE_RESOLVED);
         e->exec_ready = true;
         send_committed(e);
     }
@@ -267,6 +269,7 @@ void attempt_finish(struct engine *e, struct attempt *a, const struct exec_end *
         return;
     a->state = ATTEMPT_ENDED;
     record_end(e, end, how_it_ended(end, answer));
+    errinj(ERRINJ_CORE_END_TAKEN);
     e->n_running--;
     if (job) {
         job->running--;
@@ -371,6 +374,7 @@ void attempt_release_pause(struct engine *e, uint64_t number)
 void attempt_release_settle(struct engine *e, uint64_t number)
 {
     struct attempt *a = map_get(&e->attempts, number);
+    errinj(ERRINJ_CORE_BEFORE_SETTLE);
     if (!a || !a->http)
         exec_settle(e->exec, number);
     if (a)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/core/state.h"
+#include "proto/errinj.h"
 #include "proto/errors.h"
 #include "proto/log.h"
 #include "proto/mem.h"
@@ -182,6 +183,8 @@ static void release(struct engine *e, struct effects *f)
 {
     for (size_t i = 0; i < f->n; i++) {
         struct effect *x = &f->all[i];
+        if (i > 0)
+            errinj(ERRINJ_CORE_RELEASING);
         switch (x->kind) {
         case EFFECT_CALL:
             x->call.fn(x->call.arg);
@@ -345,6 +348,7 @@ struct engine *engine_new(struct loop *l, const struct config *config,
         engine_free(e);
         return NULL;
     }
+    errinj(ERRINJ_CORE_RECOVERED);
     e->exec = exec_client_new(l, config->exec_socket, config->exec_state, config->exec_program,
                               &engine_exec_events, e);
     exec_client_set_highest(e->exec, e->next_attempt - 1);

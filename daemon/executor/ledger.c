@@ -119,6 +119,7 @@ static void drop_segment(struct ledger *l, struct segment *s)
     while (*at != s)
         at = &(*at)->next;
     *at = s->next;
+    errinj(ERRINJ_EXEC_BEFORE_DROP);
     if (!segment_remove(l->dir->journal_dirfd, s->id, &err))
         log_warning("%s", err.text);
     free(s);
@@ -139,6 +140,7 @@ static bool rotate(struct ledger *l, struct err *err)
     struct journal_pen pen;
     if (!segment_create(l->dir->journal_dirfd, l->last_id + 1, l->highest, &s, &pen, err))
         return false;
+    errinj(ERRINJ_EXEC_ROTATED);
     struct segment *new = xmemdup(&s, sizeof s), **at = &l->segments;
     while (*at)
         at = &(*at)->next;
@@ -264,7 +266,10 @@ static void rotate_if_large(struct ledger *l)
 {
     struct stat st;
     struct err err;
-    if (l->starts_until_look > 0) {
+    if (errinj(ERRINJ_EXEC_SEGMENT_FULL)) {
+        if (!rotate(l, &err))
+            log_warning("%s", err.text);
+    } else if (l->starts_until_look > 0) {
         l->starts_until_look--;
         return;
     }

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "proto/errinj.h"
 #include "proto/log.h"
 #include "proto/mem.h"
 
@@ -366,7 +367,11 @@ void exec_pause(struct exec_client *c, uint64_t number, bool paused)
 void exec_flush(struct exec_client *c)
 {
     while (c->fd >= 0 && c->out.len > 0) {
-        ssize_t n = send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        bool dies = errinj(ERRINJ_RUN_TORN_FRAME);
+        ssize_t n = send(c->fd, c->out.data, dies ? c->out.len / 2 : c->out.len,
+                         MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (dies)
+            kill(getpid(), SIGKILL);
         if (n > 0)
             buf_consume(&c->out, (size_t)n);
         else if (n < 0 && errno != EINTR)

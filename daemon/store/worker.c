@@ -1,4 +1,5 @@
 #include "daemon/store/private.h"
+#include "proto/errinj.h"
 #include "proto/mem.h"
 
 void read_job_free(struct read_job *j)
@@ -85,6 +86,7 @@ static void checkpoint(struct worker *w)
 {
     struct err err;
     /* A failure shows at the commits; the writer asks again when the log has grown. */
+    errinj(ERRINJ_STORE_BEFORE_CHECKPOINT);
     if (connect_worker(w, &err))
         sqlite3_wal_checkpoint_v2(w->db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }

@@ -35,7 +35,8 @@ LOSING = ("EXEC_AFTER_S", "EXEC_MONITOR_GOT_START", "EXEC_BEFORE_EXEC", "EXEC_AF
 
 # Passed once in each process, or once at its start.
 MONITORS = ("EXEC_MONITOR_GOT_START", "EXEC_AFTER_START", "EXEC_BEFORE_E", "EXEC_TORN_E", "EXEC_FULL_E", "EXEC_AFTER_E",
-            "EXEC_BEFORE_REPORT", "EXEC_AFTER_REPORT", "EXEC_TORN_P", "EXEC_FULL_P", "EXEC_BEFORE_EXEC", "EXEC_ROTATE")
+            "EXEC_BEFORE_REPORT", "EXEC_AFTER_REPORT", "EXEC_TORN_P", "EXEC_FULL_P", "EXEC_BEFORE_EXEC", "EXEC_ROTATE", "EXEC_ROTATED", "CORE_RECOVERED",
+            "CORE_RESOLVED")
 
 
 def fault_points():
@@ -137,20 +138,20 @@ class World:
         """Daemon and executor start with an armed fault and die of it, or live with it."""
         self.armed += 1
         once = os.path.join(self.daemon.directory, "once-%d" % self.armed)
+        n = 1 if point in MONITORS else n
         executor = self.daemon.executor() if point.startswith("EXEC_") else 0
         self.note(point, (point in LOSING) + bool(executor), int(point == "EXEC_TORN_P"))
         self.daemon.stop(signal.SIGKILL)
         if executor:
             self.kill(executor)
             wait_until(lambda: executor not in self.daemon.holders(), "its death")
-            n = 1 if point in MONITORS else n
         self.daemon.env.update(COROD_ERRINJ="%s=%d:%s" % (point, n, action), COROD_ERRINJ_ONCE=once)
         self.daemon.start(wait=False)
         try:
             wait_until(lambda: os.path.exists(once), "fault point %s" % point, 20)
         finally:
             del self.daemon.env["COROD_ERRINJ"], self.daemon.env["COROD_ERRINJ_ONCE"]
-        if action == "kill" and not point.startswith("EXEC_"):
+        if (action == "kill" or point == "RUN_TORN_FRAME") and not point.startswith("EXEC_"):
             self.daemon.process.wait(20)
             self.daemon.process = None
         else:
