@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What was promised against what is: given a directory of records it compares
 
-    *.log      what clients asked and were told, and what must come of each job (load.py)
+    *.log      what clients asked and were told, and what must come of each job (kinds.py)
     ran        what the commands wrote down: "s|eSTATUS ATTEMPT TASK TAG LEAF", in the order of time
     kills      what was killed, and how many attempts that may have lost
     strays     processes that were left over at the end
@@ -20,7 +20,7 @@ import sys
 
 STATES = ("held", "scheduled", "waiting", "queued", "running", "paused", "succeeded", "failed", "cancelled", "lost")
 EXITED, SIGNALED, NOT_STARTED, LOST = 1, 2, 3, 4
-Attempt = collections.namedtuple("Attempt", "number job task how status ended")
+Attempt = collections.namedtuple("Attempt", "number job task how status ended launched")
 
 
 def json_lines(path):
@@ -62,10 +62,11 @@ class Checker:
             self.strays = json.load(f)
         self.read_ran()
         self.db = sqlite3.connect("file:%s?mode=ro" % os.path.join(self.directory, "corod.db"), uri=True)
-        self.jobs = {row[0]: dict(zip(("id", "name", "state", "value", "error", "finished", "key"), row))
-                     for row in self.db.execute("SELECT id, name, state, value, error, finished, key FROM job")}
+        self.jobs = {row[0]: dict(zip(("id", "name", "state", "value", "error", "finished", "created"), row))
+                     for row in self.db.execute("SELECT id, name, state, value, error, finished, created FROM job")}
         self.attempts = {row[0]: Attempt(*row) for row in self.db.execute(
-            "SELECT number, job, task, how, status, ended FROM attempt ORDER BY number")}
+            "SELECT number, job, task, how, status, ended, launched FROM attempt ORDER BY number")}
+        self.removed = {r["tag"] for r in self.told if r["op"] == "remove"}
         self.of_job = collections.defaultdict(list)
         for a in self.attempts.values():
             self.of_job[a.job].append(a)
@@ -115,6 +116,9 @@ class Checker:
         for job in self.jobs.values():
             if job["finished"] is None:
                 self.bad("unfinished", "job %d (%s) has not ended: %s", job["id"], job["name"], STATES[job["state"]])
+        for n, in self.db.execute("SELECT count(*) FROM item WHERE job = 0"):
+            if n:
+                self.bad("items", "%d items are left in queues with names", n)
         for table in ("object", "item"):
             for job, n in self.db.execute("SELECT job, count(*) FROM %s WHERE job IN (SELECT id FROM job WHERE"
                                           " finished IS NOT NULL) GROUP BY job" % table):
@@ -132,10 +136,12 @@ class Checker:
             self.counts["commands"] += 1
             if len(began) > 1:
                 self.bad("twice", "attempt %d ran %d times: %r", number, len(began), began[0])
+            task, tag, _ = began[0]
+            if tag in self.removed:
+                continue
             if not a:
                 self.bad("record", "attempt %d ran and is not in the store: %r", number, began[0])
                 continue
-            task, tag, _ = began[0]
             if task != "%d.%d" % (a.job, a.task):
                 self.bad("record", "attempt %d is of task %s and recorded for %d.%d", number, task, a.job, a.task)
             if self.jobs.get(a.job, {}).get("name") != tag:
@@ -179,8 +185,12 @@ class Checker:
                 if r.get("again") and not r["existing"]:
                     self.bad("key", "%s was submitted again and is told to be new", r["tag"])
         for tag, job in ids.items():
-            if job not in self.jobs or self.jobs[job]["name"] != tag:
+            if tag in self.removed:
+                self.check_removed(tag, job)
+            elif job not in self.jobs or self.jobs[job]["name"] != tag:
                 self.bad("acknowledged", "%s was acknowledged as job %d, which is not it", tag, job)
+        self.check_stopped()
+        self.check_shares(expects)
         for tag in expects:
             self.check_job(tag, kinds[tag], expects[tag])
         for r in self.told:
@@ -188,6 +198,34 @@ class Checker:
         for name, jobs in self.by_name.items():
             if name not in expects:
                 self.bad("unasked", "job %d (%s) was never submitted", jobs[0]["id"], name)
+
+    def check_removed(self, tag, job):
+        self.counts["removals"] += 1
+        for table in ("job", "task", "task_end", "output", "attempt", "object", "item", "removal"):
+            n = self.db.execute("SELECT count(*) FROM %s WHERE %s = ?" % (
+                table, "id" if table == "job" else "job"), (job,)).fetchone()[0]
+            if n:
+                self.bad("removed", "%s was removed, %d rows of table %s are left", tag, n, table)
+
+    def check_stopped(self):
+        """Nothing was launched between a "stopped" and its "released"."""
+        since = {}
+        for r in self.told:
+            if r["op"] == "stopped":
+                since[r["id"]] = r["at"]
+            elif r["op"] == "released":
+                for a in self.of_job[r["id"]]:
+                    if since[r["id"]] < a.launched / 1e6 < r["at"]:
+                        self.bad("stopped", "%s: attempt %d was launched while it was not to go on", r["tag"], a.number)
+
+    def check_shares(self, expects):
+        """What several jobs took out of one queue is all that was put into it."""
+        shares = collections.defaultdict(list)
+        for tag, expect in expects.items():
+            if "share_of" in expect and self.by_name[tag]:
+                shares[expect["share_of"]].append(json.loads(self.by_name[tag][0]["value"] or "[]"))
+        for tag, lists in shares.items():
+            self.check_items(tag, expects[tag]["value"], lists)
 
     def told_ended(self, r):
         job = self.jobs.get(r["id"])
@@ -256,14 +294,28 @@ class Checker:
         elif job["finished"] is not None:
             if state != expect["state"]:
                 self.bad("result", "%s is %s: %s", tag, state, job["error"])
+            if "error" in expect and json.loads(job["error"] or "{}").get("type") != expect["error"]:
+                self.bad("result", "%s failed with %s", tag, job["error"])
             self.check_value(tag, expect, value, len(lost))
         never = expect.get("cancel") and not output  # cancelled before its first step
         self.check_output(tag, expect, output, failed or never)
         self.check_leaves(tag, expect, job["id"], lost, never)
+        self.check_start(tag, expect, job)
         for first, second in expect.get("order", ()):
             a, b = self.places.get((tag, first, "e")), self.places.get((tag, second, "s"))
             if a and b and a[1] > b[0]:
                 self.bad("order", "%s: %s began before %s had ended", tag, second, first)
+
+    def check_start(self, tag, expect, job):
+        """It began after its delay, behind another job."""
+        begins = min((a.launched for a in self.of_job[job["id"]]), default=None)
+        if begins is None:
+            return
+        if begins < job["created"] + expect.get("delay", 0) * 1e6:
+            self.bad("start", "%s began %d us after it was made", tag, begins - job["created"])
+        for other in self.by_name.get(expect.get("behind"), ()):
+            if other["finished"] and begins < other["finished"]:
+                self.bad("start", "%s began before %s had ended", tag, other["name"])
 
     def check_value(self, tag, expect, value, lost):
         if "items" in expect:

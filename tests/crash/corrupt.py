@@ -26,6 +26,12 @@ class Records:
     def job(self, kind):
         return self.one("SELECT id FROM job WHERE name GLOB ?", "*-" + kind)[0]
 
+    def removed(self):
+        """The id of the job that a client removed."""
+        found = []
+        self.told("removed", lambda x: found.append(x["id"]) or x)
+        return found[0]
+
     def ran(self, change):
         """change(list of lines) → the new list."""
         with open(self.path("ran"), encoding="utf-8") as f:
@@ -177,6 +183,17 @@ CORRUPTIONS = [
     ("rows", "an item that nobody will take", lambda r: r.sql(
         "INSERT INTO item(job, object, seq, value) VALUES(?, 1, 1, x'00')", r.job("queue"))),
     ("rows", "a task without end", lambda r: r.sql("DELETE FROM task_end WHERE job = ? AND seq = 1", r.job("dag"))),
+    ("removed", "rows of a removed job", lambda r: r.sql(
+        "INSERT INTO output(job, seq, kind, at, text) VALUES(?, 1, 0, 0, '')", r.removed())),
+    ("stopped", "a held job runs", lambda r: r.sql("UPDATE attempt SET launched = 1 WHERE job = ?", r.job("held"))),
+    ("start", "a job starts before its delay is over", lambda r: r.sql(
+        "UPDATE attempt SET launched = (SELECT created FROM job WHERE id = job) WHERE job = ?", r.job("delayed"))),
+    ("start", "a job starts before another has ended", lambda r: r.sql(
+        "UPDATE job SET finished = finished + 60000000 WHERE id = ?", r.job("first"))),
+    ("items", "an item goes to two jobs", lambda r: r.sql(
+        "UPDATE job SET value = (SELECT value FROM job WHERE name GLOB '*-take2') WHERE name GLOB '*-take1'")),
+    ("items", "an item is left in a queue with a name", lambda r: r.sql(
+        "INSERT INTO item(job, object, seq, value) VALUES(0, 1, 1, x'00')")),
     ("unasked", "a job that nobody submitted", lambda r: r.told("submit", lambda x: None, "-timeout")),
     ("database", "a damaged page", damage),
     ("stray", "a process is left over", lambda r: json.dump(["1 sleep"], open(r.path("strays"), "w", encoding="utf-8"))),

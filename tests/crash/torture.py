@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # test-timeout: 300
-"""Load from several clients (load.py) while the daemon, the executor and monitors are killed at random moments
+"""Load from several clients (kinds.py, load.py) while the daemon, the executor and monitors are killed at random moments
 and at every named fault point (proto/errinj.def), then an independent look at what came of it (checker.py).
 
     tests/crash/torture.py                        what CI runs
@@ -25,6 +25,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import checker  # noqa: E402
 import corrupt as corruptions  # noqa: E402
 import load  # noqa: E402
+from kinds import KINDS  # noqa: E402
 from corod import TOP, Daemon, built_with_faults, check, finish, test, wait_until  # noqa: E402
 
 CLIENTS = 6
@@ -35,8 +36,8 @@ LOSING = ("EXEC_AFTER_S", "EXEC_MONITOR_GOT_START", "EXEC_BEFORE_EXEC", "EXEC_AF
 
 # Passed once in each process, or once at its start.
 MONITORS = ("EXEC_MONITOR_GOT_START", "EXEC_AFTER_START", "EXEC_BEFORE_E", "EXEC_TORN_E", "EXEC_FULL_E", "EXEC_AFTER_E",
-            "EXEC_BEFORE_REPORT", "EXEC_AFTER_REPORT", "EXEC_TORN_P", "EXEC_FULL_P", "EXEC_BEFORE_EXEC", "EXEC_ROTATE", "EXEC_ROTATED", "CORE_RECOVERED",
-            "CORE_RESOLVED")
+            "EXEC_BEFORE_REPORT", "EXEC_AFTER_REPORT", "EXEC_TORN_P", "EXEC_FULL_P", "EXEC_BEFORE_EXEC", "EXEC_ROTATE", "EXEC_ROTATED", "EXEC_BEFORE_DROP",
+            "CORE_RECOVERED", "CORE_RESOLVED", "RETAIN_AFTER_SLICE", "STORE_BEFORE_CHECKPOINT")
 
 
 def fault_points():
@@ -49,7 +50,7 @@ def fault_points():
 class World:
     """A daemon, its clients, and the records of what happens."""
 
-    def __init__(self, seed, kinds=load.KINDS, clients=CLIENTS):
+    def __init__(self, seed, kinds=KINDS, clients=CLIENTS):
         self.rng = random.Random(seed)
         self.daemon = Daemon()
         self.daemon.env["COROD_TEST_DIR"] = self.daemon.directory
@@ -139,18 +140,16 @@ class World:
         self.armed += 1
         once = os.path.join(self.daemon.directory, "once-%d" % self.armed)
         n = 1 if point in MONITORS else n
-        executor = self.daemon.executor() if point.startswith("EXEC_") else 0
-        self.note(point, (point in LOSING) + bool(executor), int(point == "EXEC_TORN_P"))
-        self.daemon.stop(signal.SIGKILL)
-        if executor:
-            self.kill(executor)
-            wait_until(lambda: executor not in self.daemon.holders(), "its death")
-        self.daemon.env.update(COROD_ERRINJ="%s=%d:%s" % (point, n, action), COROD_ERRINJ_ONCE=once)
-        self.daemon.start(wait=False)
-        try:
-            wait_until(lambda: os.path.exists(once), "fault point %s" % point, 20)
-        finally:
-            del self.daemon.env["COROD_ERRINJ"], self.daemon.env["COROD_ERRINJ_ONCE"]
+        self.note(point, int(point in LOSING), int(point == "EXEC_TORN_P"))
+        armed = {"COROD_ERRINJ": "%s=%d:%s" % (point, n, action), "COROD_ERRINJ_ONCE": once}
+        for _ in range(5):
+            self.start_armed(armed, point.startswith("EXEC_"))
+            try:
+                wait_until(lambda: os.path.exists(once), "fault point %s" % point, 5)
+                break
+            except AssertionError:
+                pass  # an executor was just being started, without the fault
+        check(os.path.exists(once), "fault point %s was not reached" % point)
         if (action == "kill" or point == "RUN_TORN_FRAME") and not point.startswith("EXEC_"):
             self.daemon.process.wait(20)
             self.daemon.process = None
@@ -158,6 +157,18 @@ class World:
             time.sleep(self.rng.random() * 0.3)
             self.daemon.stop(signal.SIGKILL)
         self.daemon.start()
+
+    def start_armed(self, armed, both):
+        executor = self.daemon.executor() if both else 0
+        self.daemon.stop(signal.SIGKILL)
+        if executor:
+            self.note("executor", 1)
+            self.kill(executor)
+            wait_until(lambda: executor not in self.daemon.holders(), "its death")
+        env = self.daemon.env
+        self.daemon.env = {**env, **armed}
+        self.daemon.start(wait=False)
+        self.daemon.env = env
 
     # The end.
 
@@ -194,6 +205,19 @@ class World:
             except OSError:
                 pass
         return found
+
+    def show(self):
+        """What there is when it did not come to an end."""
+        print(self.daemon.log()[-6000:])
+        print([w.trouble for w in self.workers if w.trouble])
+        try:
+            with self.daemon.client(patience=5) as c:
+                print(c.call("system.stats"))
+                for job in c.call("job.list", limit=500)["jobs"]:
+                    if job["state"] in checker.STATES[:6]:
+                        print(json.dumps(c.call("job.tree", id=job["id"]))[:1500])
+        except Exception as e:  # pylint: disable=broad-except
+            print("the daemon does not answer: %r" % e)
 
     def store_strays(self):
         with open(os.path.join(self.records, "strays"), "w", encoding="utf-8") as f:
@@ -236,7 +260,7 @@ def torture(options):
         judge(world, options.keep)
     except BaseException:
         world.ending = True
-        print(world.daemon.log()[-6000:])
+        world.show()
         raise
     finally:
         world.daemon.end()
@@ -246,10 +270,10 @@ def find_corruptions():
     """The checker sees what a broken daemon would leave behind: one job of each kind, corrupted in turn."""
     world = World(1, clients=0)
     try:
-        world.workers = [load.Worker(world, i, random.Random(i)) for i in range(len(load.KINDS))]
-        for w, kind in zip(world.workers, load.KINDS):
+        world.workers = [load.Worker(world, i, random.Random(i)) for i in range(len(KINDS))]
+        for w, kind in zip(world.workers, KINDS):
             w.once = kind
-        world.workers.append(load.CoroRun(world, len(load.KINDS), random.Random(1)))
+        world.workers.append(load.CoroRun(world, len(KINDS), random.Random(1)))
         world.begin()
         wait_until(lambda: all(w.jobs for w in world.workers), "a job of each client")
         world.end()
