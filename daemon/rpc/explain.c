@@ -335,6 +335,7 @@ static void explain_tasks(struct explain *x, uint64_t id)
         if (!s.seen[i])
             explain_task(x, &s, i);
     }
+    x->more += s.more;
     snapshot_release(&s);
 }
 
@@ -398,7 +399,7 @@ static void not_found(struct request *r, uint64_t id)
     request_error(r, ERR_NOT_FOUND, NULL, "there is no job %" PRIu64, id);
 }
 
-/* It is not live: it has ended, or is another's, or none. */
+/* As the store has it: it has ended, or nothing newer can be said. */
 static void on_rows(struct request *r, const struct rows *sets, size_t n)
 {
     uint64_t id = *(const uint64_t *)r->state;
@@ -411,9 +412,11 @@ static void on_rows(struct request *r, const struct rows *sets, size_t n)
         return;
     }
     enum job_state state = (enum job_state)cell_int(job, 0, JOB_STATE);
-    struct explain x = {.out = &o, .left = 1};
+    struct explain x = {.engine = r->server->engine, .out = &o, .left = 1};
     write_head(&o, id, cell_str(job, 0, JOB_NAME), state);
-    if (begin(&x, "ended")) {
+    if (job_state_is_live(state)) {
+        explain_daemon(&x);
+    } else if (begin(&x, "ended")) {
         put_text(&x, "has ended: %s", job_state_name(state));
         end(&x);
     }
@@ -421,7 +424,7 @@ static void on_rows(struct request *r, const struct rows *sets, size_t n)
     request_result(r, &b);
 }
 
-static void read_ended(struct request *r)
+static void read_job(struct request *r)
 {
     struct batch q = {0};
     batch_add(&q, ST_JOB_BRIEF);
@@ -434,10 +437,16 @@ void method_job_explain(struct request *r, const struct job_explain_params *p)
 {
     struct engine *e = r->server->engine;
     struct live_job job;
-    if (!engine_live_job(e, p->id, &job)) {
+    struct engine_stats stats;
+    engine_get_stats(e, &stats);
+    if (!stats.storage_ok || !engine_live_job(e, p->id, &job)) {
         r->state = xmemdup(&p->id, sizeof p->id);
         r->state_free = free;
-        request_after_commit(r, read_ended);
+        /* What memory holds can be shown once it is on disk: now that would take too long. */
+        if (stats.storage_ok)
+            request_after_commit(r, read_job);
+        else
+            read_job(r);
         return;
     }
     if (!peer_may(&r->peer, job.uid)) {

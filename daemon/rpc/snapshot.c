@@ -17,8 +17,12 @@ void snapshot_release(struct snapshot *s)
 static void on_view(void *arg, const struct task_view *v)
 {
     struct snapshot *s = arg;
-    if (!task_state_is_live(v->state) || s->n == TASKS_MAX_LOOKED_AT)
+    if (!task_state_is_live(v->state))
         return;
+    if (s->n == TASKS_MAX_LOOKED_AT) {
+        s->more++;
+        return;
+    }
     s->views = xgrow(s->views, &s->cap, s->n + 1, sizeof *s->views);
     s->leaves = xgrow(s->leaves, &s->cap_leaves, s->n + 1, sizeof *s->leaves);
     s->views[s->n] = *v;
