@@ -26,11 +26,12 @@ struct options {
     const char *deadline;                  /* wait */
     bool all;                              /* ls, tree */
     bool only_stdout, only_stderr, prints; /* log */
-    const char *lines;                     /* log, ls */
+    const char *lines;                     /* log, ls, queue get */
     bool dry_run;                          /* cancel, pause, resume, rm, map */
-    bool force;                            /* rm */
+    bool force;                            /* rm, queue rm */
+    bool nowait, immediate;                /* queue */
     bool freeze;                           /* pause */
-    const char *since, *until, *owner;     /* ls */
+    const char *since, *until, *owner;     /* ls; owner: queue too */
     const char *columns, *sort;            /* ls */
     bool reverse;                          /* ls */
     const char *svg;                       /* timeline */

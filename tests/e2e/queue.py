@@ -2,12 +2,14 @@
 # test-timeout: 240
 # test-sanitized: yes
 """Objects with names: jobs and clients share them; they outlive jobs and the daemon."""
+import json
 import os
 import sqlite3
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from corod import Daemon, RpcError, check, equal, run_tests, wait_until  # noqa: E402
+from corod import Daemon, RpcError, check, equal, program, run_tests, wait_until  # noqa: E402
 
 
 def output(c, job):
@@ -438,6 +440,88 @@ def test_a_client_that_never_reads():
         check(listed(c, "big")["held"] <= 70)
         lazy.close()
         wait_until(lambda: listed(c, "big")["held"] == 0, "all to be back")
+
+
+# ---- coro queue ----
+
+def coro(d, *words, data=None, status=0):
+    done = subprocess.run([program("coro"), "--socket", d.socket, "queue", *words], input=data,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+    equal(done.returncode, status, done.stdout + done.stderr)
+    return done.stdout
+
+
+def test_commands():
+    with Daemon() as d:
+        coro(d, "put", "q", "a", "b c", "1")
+        coro(d, "put", "q", "--json", "1", '{"x": [null]}', '"s"')
+        coro(d, "put", "q", "-", data="line 1\nline 2")
+        coro(d, "put", "q", "--json", "-", data="[1]\n2.5\n")
+        equal(coro(d, "get", "q"), "a\n")
+        equal(coro(d, "get", "q", "-n", "3"), "b c\n1\n1\n")
+        equal(coro(d, "get", "q", "--json"), '{"x":[null]}\n')
+        equal(coro(d, "get", "q", "--json"), '"s"\n')
+        equal(coro(d, "get", "q", "-n", "4"), "line 1\nline 2\n[1]\n2.5\n")
+        coro(d, "join", "q")
+        coro(d, "get", "q", "--timeout", "0.01", status=124)
+        coro(d, "get", "q", "--no-wait", status=125)
+        coro(d, "put", "q", status=2)
+        coro(d, "get", status=2)
+        coro(d, "put", "q", "--json", "{", status=125)
+        with d.client() as c:
+            equal(c.call("queue.list")["queues"][0]["unfinished"], 0)
+            c.run([{"lock": {"name": "l"}, "as": "l"}, {"queue": {"name": "two", "maxsize": 2}}])
+        coro(d, "put", "two", "1", "2")
+        coro(d, "put", "two", "3", "--no-wait", status=125)
+        table = [line.split() for line in coro(d, "ls").splitlines()]
+        equal([r[:2] for r in table[1:]], [["q", "queue"], ["two", "queue"], ["l", "lock"]])
+        equal(table[2][3], "2/2")
+        equal(json.loads(coro(d, "ls", "--json"))["others"][0]["name"], "l")
+        coro(d, "rm", "two", status=125)
+        coro(d, "shutdown", "two")
+        equal(coro(d, "get", "-n", "0", "two"), "1\n2\n")
+        coro(d, "rm", "two", "q", "l")
+        equal(coro(d, "ls"), "")
+        coro(d, "rm", "two", status=125)
+
+
+def test_get_runs_a_command():
+    with Daemon() as d:
+        out = os.path.join(d.directory, "out")
+        coro(d, "put", "q", "a b", "bad", "c")
+        equal(coro(d, "get", "q", "--", "echo", "<{}>", "{}{}"), "<a b> a ba b\n")
+        coro(d, "get", "-n", "0", "q", "--", "sh", "-c", '[ "$1" != bad ] || exit 7; echo "$1" >>' + out,
+             "sh", status=7)
+        coro(d, "get", "q", "--", "/nowhere/at/all", status=127)
+        coro(d, "get", "q", "--", "sh", "-c", "kill -9 $$", status=137)
+        equal(coro(d, "get", "q", "--", "echo"), "bad\n")
+        coro(d, "shutdown", "q")
+        coro(d, "get", "-n", "0", "q", "--", "sh", "-c", 'echo "$1" >' + out, "sh")
+        with open(out, encoding="utf-8") as f:
+            equal(f.read(), "c\n")
+
+
+def test_get_whose_output_fails():
+    """What could not be written is not taken."""
+    with Daemon() as d:
+        coro(d, "put", "q", "x")
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([program("coro"), "--socket", d.socket, "queue", "get", "q"],
+                                  stdout=full, stderr=subprocess.DEVNULL, timeout=60)
+        equal(done.returncode, 125)
+        equal(coro(d, "get", "q"), "x\n")
+
+
+def test_get_waits_for_the_daemon():
+    with Daemon() as d:
+        get = subprocess.Popen([program("coro"), "--socket", d.socket, "queue", "get", "q"],
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        with d.client() as c:
+            wait_until(lambda: listed(c, "q")["getters"] == 1, "the getter")
+        d.kill()
+        d.start()
+        coro(d, "put", "q", "late")
+        equal((get.communicate(timeout=60)[0], get.returncode), ("late\n", 0))
 
 
 if __name__ == "__main__":
