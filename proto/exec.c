@@ -6,6 +6,7 @@
 
 #include "proto/mem.h"
 
+enum { FILE_NONE, FILE_NEW, FILE_APPEND };
 enum { FLAG_MERGE_STDERR = 1, FLAG_KEEP_LEFTOVERS = 2, FLAG_CWD = 4, FLAG_INPUT = 8 };
 enum { END_CORE = 1, END_NEVER_RAN = 2, END_STOPPED = 4, END_IN_FILE = 8 };
 
@@ -77,6 +78,11 @@ void exec_put_start(struct buf *b, const struct exec_start *s)
         put_zstring(b, s->cwd);
     if (s->input)
         put_bytes(b, s->input, s->input_len);
+    for (int i = 0; i < 3; i++) {
+        put_u8(b, (uint8_t)(!s->files[i] ? FILE_NONE : s->append[i] ? FILE_APPEND : FILE_NEW));
+        if (s->files[i])
+            put_zstring(b, s->files[i]);
+    }
     frame_end(b, at);
 }
 
@@ -138,6 +144,11 @@ bool exec_get_start(const void *payload, size_t len, struct exec_start *ret, str
     size_t argc = skip_strings(&r), envc = skip_strings(&r);
     s.cwd = flags & FLAG_CWD ? get_zstring(&r) : NULL;
     s.input = flags & FLAG_INPUT ? get_bytes(&r, &s.input_len) : NULL;
+    for (int i = 0; i < 3; i++) {
+        uint8_t how = get_u8(&r);
+        s.append[i] = how == FILE_APPEND;
+        s.files[i] = how == FILE_NONE ? NULL : get_zstring(&r);
+    }
     if (!reader_done(&r) || argc == 0 || s.number == 0 || s.number > INT64_MAX)
         return err_set(err, EPROTO, "a malformed start of attempt %llu",
                        (unsigned long long)s.number);

@@ -75,7 +75,10 @@ struct exec_start {
     uint64_t
         window_bytes;  /* ≠ 0: output is read at most so far ahead of CREDIT, and none is lost */
     bool merge_stderr; /* stderr is the same pipe as stdout */
-    bool keep_leftovers; /* what the command leaves behind lives on */
+    const char *files[3]; /* what stdin, stdout and stderr are instead; seen from cwd, opened by the
+                             user's rights; NULL: as above */
+    bool append[3];       /* stdout, stderr: behind what is there */
+    bool keep_leftovers;  /* what the command leaves behind lives on */
     const struct exec_limit *limits;
     size_t n_limits;
 };

@@ -215,6 +215,24 @@ static bool build_limits(const struct value *limits, struct exec_limit out[N_LIM
     return true;
 }
 
+static bool build_files(const struct leaf_spec *spec, char *files[STREAMS], bool append[STREAMS],
+                        struct err *err)
+{
+    static const char *const names[] = {"stdin", "stdout", "stderr"};
+    for (int i = 0; i < STREAMS; i++) {
+        const struct value *path = stream_path(spec->streams[i], &append[i]);
+        if (path && !(files[i] = c_string(path, names[i], err)))
+            return false;
+    }
+    return true;
+}
+
+static bool has_input(const struct leaf_spec *spec)
+{
+    bool append;
+    return spec->streams[STREAM_IN] && !stream_path(spec->streams[STREAM_IN], &append);
+}
+
 bool attempt_send(struct engine *e, const struct attempt *a, struct err *err)
 {
     const struct live *job = engine_job(e, a->job);
@@ -224,13 +242,16 @@ bool attempt_send(struct engine *e, const struct attempt *a, struct err *err)
     struct buf input = {0};
     struct exec_limit limits[N_LIMITS];
     size_t n_limits = 0;
-    char *cwd = NULL;
+    char *cwd = NULL, *files[STREAMS] = {NULL};
+    bool append[STREAMS] = {false};
     const struct leaf_spec *spec = &a->leaf->spec;
-    bool ok = build_argv(a->leaf, &argv, err) && build_env(job, a->leaf, &env, err) &&
-              build_cwd(job, a->leaf, &cwd, err) &&
-              (!spec->limits || build_limits(spec->limits, limits, &n_limits, err)) &&
-              (!spec->stdin_data || value_bytes_of(spec->stdin_data, &input, "stdin", err)) &&
-              check_size(&argv, &env, input.len + (cwd ? strlen(cwd) : 0), err);
+    bool ok =
+        build_argv(a->leaf, &argv, err) && build_env(job, a->leaf, &env, err) &&
+        build_cwd(job, a->leaf, &cwd, err) &&
+        (!spec->limits || build_limits(spec->limits, limits, &n_limits, err)) &&
+        build_files(spec, files, append, err) &&
+        (!has_input(spec) || value_bytes_of(spec->streams[STREAM_IN], &input, "stdin", err)) &&
+        check_size(&argv, &env, input.len + (cwd ? strlen(cwd) : 0), err);
     if (ok) {
         struct exec_start start = {
             .number = a->number,
@@ -238,12 +259,14 @@ bool attempt_send(struct engine *e, const struct attempt *a, struct err *err)
             .argv = (const char *const *)argv.all,
             .env = (const char *const *)env.all,
             .cwd = cwd,
-            .input = spec->stdin_data ? buf_cstr(&input) : NULL,
+            .input = has_input(spec) ? buf_cstr(&input) : NULL,
             .input_len = input.len,
             .umask = (uint32_t)job->umask,
             .grace_ms = (uint32_t)(e->config->kill_grace_ms),
             .log_cap_bytes = (uint64_t)e->config->log_cap_bytes,
-            .merge_stderr = spec->stderr_to_stdout,
+            .merge_stderr = stream_is_stdout(spec->streams[STREAM_ERR]),
+            .files = {files[STREAM_IN], files[STREAM_OUT], files[STREAM_ERR]},
+            .append = {false, append[STREAM_OUT], append[STREAM_ERR]},
             .keep_leftovers = spec->leftover_keep,
             .limits = limits,
             .n_limits = n_limits,
@@ -259,5 +282,7 @@ bool attempt_send(struct engine *e, const struct attempt *a, struct err *err)
     strings_release(&env);
     buf_release(&input);
     free(cwd);
+    for (int i = 0; i < STREAMS; i++)
+        free(files[i]);
     return ok;
 }

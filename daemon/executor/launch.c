@@ -130,6 +130,15 @@ static void execute(const struct launch *l)
     errno = error;
 }
 
+/* A FIFO that nobody reads must not hold the monitor up: it is an error (open(2), O_NONBLOCK). */
+static void redirect(int to, const char *path, bool append)
+{
+    int flags = to == 0 ? O_RDONLY : O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC);
+    int fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+    if (fd < 0 || fcntl(fd, F_SETFL, flags & O_APPEND) < 0 || dup2(fd, to) < 0)
+        give_up(LAUNCH_STDIN + (unsigned)to);
+}
+
 static int child(void *arg)
 {
     struct launch *l = arg;
@@ -156,6 +165,11 @@ static int child(void *arg)
      * rights. */
     if (chdir(s->cwd ? s->cwd : "/") < 0)
         give_up(LAUNCH_CWD);
+    for (int i = 0; i < 3; i++)
+        if (s->files[i])
+            redirect(i, s->files[i], s->append[i]);
+    if (s->merge_stderr && s->files[1] && dup2(1, 2) < 0)
+        give_up(LAUNCH_SETUP);
     /* A change of credentials clears it (prctl(2)), so not before. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         give_up(LAUNCH_SETUP);
@@ -206,6 +220,9 @@ void launch_explain(const struct launch *l, const struct launch_result *r, struc
         err_set(err, r->error, "cannot run \"%.300s\": %s", s->argv[0], why);
     else if (r->stage == LAUNCH_CWD)
         err_set(err, r->error, "cannot enter directory \"%.300s\": %s", s->cwd ? s->cwd : "/", why);
+    else if (r->stage >= LAUNCH_STDIN && r->stage <= LAUNCH_STDERR)
+        err_set(err, r->error, "cannot open \"%.300s\": %s", s->files[r->stage - LAUNCH_STDIN],
+                why);
     else if (r->stage == LAUNCH_LIMIT)
         err_set(err, r->error, "cannot set the resource limits: %s", why);
     else if (r->stage == LAUNCH_USER)

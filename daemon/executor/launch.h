@@ -40,6 +40,9 @@ enum launch_stage {
     LAUNCH_LIMIT,
     LAUNCH_USER,
     LAUNCH_CWD,
+    LAUNCH_STDIN, /* one of these could not be opened; in this order */
+    LAUNCH_STDOUT,
+    LAUNCH_STDERR,
     LAUNCH_ORPHAN, /* the monitor died meanwhile */
     LAUNCH_SETUP,
     LAUNCH_EXEC

@@ -10,14 +10,13 @@ struct leaf_node {
     struct expr *argv; /* of `run` */
     char *script;      /* of `sh` */
     struct expr *args; /* of `sh` */
-    struct expr *cwd, *env, *input, *check, *pool, *priority, *slots, *limits;
+    struct expr *cwd, *env, *streams[STREAMS], *check, *pool, *priority, *slots, *limits;
     struct expr *simulate; /* pretend.h */
-    int merge;             /* stderr: "stdout" */
     int on_lost;           /* enum on_lost */
     int leftover;          /* leftover: "keep" */
 };
 
-extern const struct field_type field_stderr, field_on_lost, field_leftover;
+extern const struct field_type field_on_lost, field_leftover;
 /* struct expr *; pretend.c */
 extern const struct field_type field_simulate, field_simulate_http;
 
@@ -38,9 +37,12 @@ extern const struct field_type field_simulate, field_simulate_http;
     {"cwd", &field_string, offsetof(struct leaf_node, cwd), false, "Its working directory."},      \
         {"env", &field_env, offsetof(struct leaf_node, env), false,                                \
          "Variables of its environment; null takes one away."},                                    \
-        {"stdin", &field_bytes, offsetof(struct leaf_node, input), false, "What it reads."},       \
-        {"stderr", &field_stderr, offsetof(struct leaf_node, merge), false,                        \
-         "\"stdout\": both in one stream."},                                                       \
+        {"stdin", &field_expr, offsetof(struct leaf_node, streams[STREAM_IN]), false,              \
+         "What it reads, or {file}."},                                                             \
+        {"stdout", &field_expr, offsetof(struct leaf_node, streams[STREAM_OUT]), false,            \
+         "{file} or {append}: where it goes instead."},                                            \
+        {"stderr", &field_expr, offsetof(struct leaf_node, streams[STREAM_ERR]), false,            \
+         "The same; \"stdout\": both in one stream."},                                             \
         LEAF_FIELDS("false: an exit status other than 0 is no error."),                            \
         {"leftover", &field_leftover, offsetof(struct leaf_node, leftover), false,                 \
          "\"keep\": what it left running stays."},                                                 \
@@ -65,6 +67,12 @@ bool leaf_load(struct task *t, struct act *a, struct job_loader *l, struct reade
 void leaf_release(struct task *t, struct act *a);
 void leaf_awaits(const struct task *t, const struct act *a, struct buf *out);
 void leaf_check(struct parser *p, struct node *n);
+
+/* stdin, stdout and stderr (leaf_stream.c). False: *error; what was made is in ret. */
+bool streams_eval(const struct task *t, struct expr *const e[STREAMS], struct value *ret[STREAMS],
+                  struct value **error);
+/* Complains of literals. */
+void streams_check(struct parser *p, struct expr *const e[STREAMS]);
 
 /* Parts of a command, for lines.c too. begin() takes over the spec; NULL: it is loaded. */
 void leaf_run_begin(struct leaf_run *run, struct task *t, const struct leaf_spec *spec);

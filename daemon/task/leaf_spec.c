@@ -10,11 +10,6 @@ static void choice(struct parser *p, const json_t *json, const char *word, void 
     *(int *)out = parser_choice(p, json, words) == 0;
 }
 
-static void parse_stderr(struct parser *p, const json_t *json, void *out)
-{
-    choice(p, json, "stdout", out);
-}
-
 static void parse_on_lost(struct parser *p, const json_t *json, void *out)
 {
     static const char *const words[] = {"fail", "retry", NULL};
@@ -32,7 +27,6 @@ static void release_choice(void *out)
     (void)out;
 }
 
-const struct field_type field_stderr = {parse_stderr, release_choice, "\"stdout\""};
 const struct field_type field_on_lost = {parse_on_lost, release_choice, "\"fail\" or \"retry\""};
 const struct field_type field_leftover = {parse_leftover, release_choice, "\"keep\""};
 
@@ -51,6 +45,7 @@ void leaf_check(struct parser *p, struct node *node)
     v = n->limits ? expr_literal(n->limits) : NULL;
     if (v && value_type(v) != VALUE_OBJECT)
         parser_complain(p, NULL, "\"limits\" is an object");
+    streams_check(p, n->streams);
 }
 
 static bool bad(struct value **error, const char *what, const struct value *v)
@@ -239,8 +234,7 @@ static bool eval_command(const struct task *t, const struct leaf_node *n, struct
     spec->argv = n->script ? sh_argv(t, n, error) : run_argv(t, n, error);
     if (spec->argv && eval_env(t, n->env, &spec->env, error) &&
         eval_text(t, n->cwd, "cwd takes a string", TEXT_NOT_EMPTY, &spec->cwd, error) &&
-        eval_text(t, n->input, "stdin takes a string", TEXT_ANY, &spec->stdin_data, error) &&
-        eval_common(t, n, spec, error)) {
+        streams_eval(t, n->streams, spec->streams, error) && eval_common(t, n, spec, error)) {
         if (limits && value_type(limits) == VALUE_OBJECT)
             spec->limits = value_ref(limits);
         return true;
@@ -252,8 +246,7 @@ bool leaf_spec_eval(const struct task *t, const struct leaf_node *n, struct leaf
                     struct value **error)
 {
     bool http = n->node.verb == &node_http.verb;
-    *spec = (struct leaf_spec){.stderr_to_stdout = n->merge != 0,
-                               .leftover_keep = n->leftover != 0,
+    *spec = (struct leaf_spec){.leftover_keep = n->leftover != 0,
                                .retry_lost = n->on_lost == ON_LOST_RETRY};
     if (http ? http_request_eval(t, (const struct http_node *)(const void *)n, spec, error) &&
                    eval_common(t, n, spec, error)
@@ -274,7 +267,8 @@ void leaf_spec_release(struct leaf_spec *spec)
     value_unref(spec->argv);
     value_unref(spec->env);
     value_unref(spec->cwd);
-    value_unref(spec->stdin_data);
+    for (int i = 0; i < STREAMS; i++)
+        value_unref(spec->streams[i]);
     value_unref(spec->pool);
     value_unref(spec->limits);
     *spec = (struct leaf_spec){0};
@@ -286,12 +280,12 @@ void leaf_spec_save(const struct leaf_spec *spec, struct buf *out)
     value_save_opt(spec->argv, out);
     value_save_opt(spec->env, out);
     value_save_opt(spec->cwd, out);
-    value_save_opt(spec->stdin_data, out);
+    for (int i = 0; i < STREAMS; i++)
+        value_save_opt(spec->streams[i], out);
     value_save_opt(spec->pool, out);
     value_save_opt(spec->limits, out);
-    put_u8(out, (uint8_t)((spec->stderr_to_stdout ? 1 : 0) | (spec->check ? 2 : 0) |
-                          (spec->leftover_keep ? 4 : 0) | (spec->retry_lost ? 8 : 0) |
-                          (spec->lines ? 16 : 0)));
+    put_u8(out, (uint8_t)((spec->check ? 2 : 0) | (spec->leftover_keep ? 4 : 0) |
+                          (spec->retry_lost ? 8 : 0) | (spec->lines ? 16 : 0)));
     put_svarint(out, spec->priority);
     put_varint(out, spec->slots);
 }
@@ -308,11 +302,12 @@ bool leaf_spec_load(struct leaf_spec *spec, struct job_loader *l, struct reader 
 {
     if (!value_load_opt(l, r, &spec->request) || !value_load_opt(l, r, &spec->argv) ||
         !value_load_opt(l, r, &spec->env) || !value_load_opt(l, r, &spec->cwd) ||
-        !value_load_opt(l, r, &spec->stdin_data) || !value_load_opt(l, r, &spec->pool) ||
+        !value_load_opt(l, r, &spec->streams[STREAM_IN]) ||
+        !value_load_opt(l, r, &spec->streams[STREAM_OUT]) ||
+        !value_load_opt(l, r, &spec->streams[STREAM_ERR]) || !value_load_opt(l, r, &spec->pool) ||
         !value_load_opt(l, r, &spec->limits))
         return false;
     uint8_t flags = get_u8(r);
-    spec->stderr_to_stdout = flags & 1;
     spec->check = flags & 2;
     spec->leftover_keep = flags & 4;
     spec->retry_lost = flags & 8;

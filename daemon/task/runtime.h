@@ -24,6 +24,8 @@ struct leaf;
 
 enum job_end { JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED, JOB_LOST };
 
+enum stream { STREAM_IN, STREAM_OUT, STREAM_ERR, STREAMS };
+
 /* What a leaf wants to run, evaluated. Values are the leaf's; NULL where the document says nothing.
  */
 struct leaf_spec {
@@ -33,8 +35,10 @@ struct leaf_spec {
     struct value *argv; /* list of strings or {"base64"} */
     struct value *env;  /* object; null unsets */
     struct value *cwd;  /* string */
-    struct value *stdin_data;
-    bool stderr_to_stdout;
+    /* Other than /dev/null and pipes: what stdin holds (a string or {"base64"}), "stdout" for
+     * stderr,
+     * {"file": path} or {"append": path}. */
+    struct value *streams[STREAMS];
     bool check; /* a non-zero exit raises, or a status of 400 or more */
     bool leftover_keep;
     bool retry_lost;      /* on_lost: "retry" */
@@ -46,6 +50,11 @@ struct leaf_spec {
 };
 
 enum leaf_state { LEAF_WANTED, LEAF_LAUNCHED, LEAF_ENDED };
+
+/* The path of {"file": …} or {"append": …}; NULL: it is neither. */
+const struct value *stream_path(const struct value *v, bool *append);
+/* "stdout", of stderr. */
+bool stream_is_stdout(const struct value *v);
 
 /*
  * A command or a request of a task. Made by the runtime when the task reaches it; belongs to the

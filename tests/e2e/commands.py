@@ -4,6 +4,7 @@
 import os
 import sqlite3
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 from corod import Daemon, check, equal, run_tests, wait_until  # noqa: E402
@@ -55,6 +56,35 @@ def test_limits_of_resources():
             error = c.run({"run": ["true"], "limits": limits})["error"]
             equal(error["data"]["exit"], 126)
             check(text in error["message"], error)
+
+
+def test_files_instead_of_pipes():
+    with tempfile.TemporaryDirectory() as folder, daemon.client() as client:
+        def run(script, **keys):
+            return client.run({"main": {"sh": script, "cwd": folder, **keys}})
+
+        def kept(name):
+            with open(os.path.join(folder, name), encoding="utf-8") as f:
+                return f.read()
+
+        for how in "file", "append", "append", "file":
+            done = run("echo out; echo err >&2", stdout={how: "o"}, stderr={how: os.path.join(folder, "e")})
+            equal((done["value"]["stdout"], done["value"]["stderr"]), ("", ""))
+            equal(kept("e"), kept("o").replace("out", "err"))
+            if how == "append":
+                check(kept("o").startswith("out\nout\n"), kept("o"))
+        equal(kept("o"), "out\n")
+        equal(run("cat", stdin={"file": "o"})["value"]["stdout"], "out")
+        run("echo out; echo err >&2", stdout={"file": "both"}, stderr="stdout")
+        equal(kept("both"), "out\nerr\n")
+        equal(run("echo lost; echo kept >&2", stdout={"file": "/dev/null"})["value"]["stderr"], "kept")
+        done = run("true", stdout={"file": "no/such/folder"})
+        check('cannot open "no/such/folder": No such file or directory' in done["error"]["message"], done["error"])
+        equal(done["exit"], 126)
+        os.mkfifo(os.path.join(folder, "fifo"))  # nobody reads: an error, not a wait
+        check("cannot open" in run("true", stdout={"file": "fifo"})["error"]["message"])
+        equal(run("umask 0; echo x", stdout={"file": "mode"})["state"], "succeeded")
+        equal(os.stat(os.path.join(folder, "mode")).st_mode & 0o777, 0o644)
 
 
 def test_a_pool_that_shrank_serves_who_waited_after_a_restart_too():

@@ -24,6 +24,8 @@ static struct exec_start sample(void)
                                .log_cap_bytes = 5,
                                .window_bytes = 6,
                                .merge_stderr = true,
+                               .files = {NULL, "out", "/err"},
+                               .append = {false, false, true},
                                .limits = limits,
                                .n_limits = 1};
 }
@@ -58,6 +60,9 @@ START_TEST(a_start_comes_back)
     ck_assert_uint_eq(out.grace_ms, 1500);
     ck_assert_uint_eq(out.window_bytes, 6);
     ck_assert(out.merge_stderr && !out.keep_leftovers);
+    ck_assert_ptr_null(out.files[0]);
+    ck_assert(strcmp(out.files[1], "out") == 0 && !out.append[1]);
+    ck_assert(strcmp(out.files[2], "/err") == 0 && out.append[2]);
     ck_assert_uint_eq(out.n_limits, 1);
     ck_assert_uint_eq(out.limits[0].hard, UINT64_MAX);
     exec_start_release(&out);
