@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/store/faults.h"
 #include "proto/log.h"
 #include "proto/mem.h"
 
@@ -34,6 +35,9 @@ static void configure_sqlite(void)
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* saves a process-wide mutex at each allocation */
     if (sqlite3_initialize() != SQLITE_OK)
         fatal("sqlite3_initialize failed");
+#ifdef COROD_ERRINJ
+    faults_install();
+#endif
 }
 
 static int errno_of(struct db *d, int rc)

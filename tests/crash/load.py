@@ -113,16 +113,16 @@ class Worker(threading.Thread):
             time.sleep(self.rng.random() * 0.2)
             if not self.steer("job.pause", id=job, freeze=self.rng.random() < 0.3):
                 return
-            self.note("stopped", tag=tag, id=job, at=time.time())
+            self.note("stopped", tag=tag, id=job, at=self.world.now())
             time.sleep(self.rng.random() * 0.3)
-            self.note("released", tag=tag, id=job, at=time.time())
+            self.note("released", tag=tag, id=job, at=self.world.now())
             if not self.steer("job.resume", id=job):
                 return
 
     def steer_hold(self, tag, job, _):
         self.note("stopped", tag=tag, id=job, at=0)
         time.sleep(self.rng.random() * 0.4)
-        self.note("released", tag=tag, id=job, at=time.time())
+        self.note("released", tag=tag, id=job, at=self.world.now())
         self.steer("job.release", id=job)
 
     def steer(self, method, **params):

@@ -50,9 +50,9 @@ def fault_points():
 class World:
     """A daemon, its clients, and the records of what happens."""
 
-    def __init__(self, seed, kinds=KINDS, clients=CLIENTS):
+    def __init__(self, seed, kinds=KINDS, clients=CLIENTS, clock=False):
         self.rng = random.Random(seed)
-        self.daemon = Daemon()
+        self.daemon = Daemon(clock=clock)
         self.daemon.env["COROD_TEST_DIR"] = self.daemon.directory
         self.records = os.path.join(self.daemon.directory, "records")
         os.mkdir(self.records)
@@ -78,6 +78,10 @@ class World:
             c.call("pool.set", name="default", slots=SLOTS)
         for w in self.workers:
             w.start()
+
+    def now(self):
+        """The wall clock's seconds, as the daemon sees them."""
+        return time.time() + (self.daemon.clock.real_us / 1e6 if self.daemon.clock else 0)
 
     def note(self, kind, may_lose=0, may_strike=0):
         self.kills[kind] += 1
