@@ -262,3 +262,26 @@ int start_probe(struct cli *c, struct err *err)
     enum who who;
     return choose(c, &who, &p, err) ? connect_to(p.socket, err) : -1;
 }
+
+bool start_which(struct cli *c, struct start_daemon *ret, struct err *err)
+{
+    cleanup(paths_release) struct paths p = {0};
+    enum who who;
+    if (!choose(c, &who, &p, err))
+        return false;
+    if (who == WHO_GIVEN)
+        return err_set(
+            err, EINVAL,
+            "where the daemon of %s has its state cannot be told: see corod(8), --restore",
+            p.socket);
+    *ret = (struct start_daemon){.program = find_daemon(),
+                                 .state_dir = steal(&p.state_dir),
+                                 .mode = who == WHO_SYSTEM ? "--system" : "--user"};
+    return true;
+}
+
+void start_daemon_release(struct start_daemon *d)
+{
+    free(d->program);
+    free(d->state_dir);
+}

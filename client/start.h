@@ -13,6 +13,15 @@
  */
 int start_connect(struct cli *c, struct err *err);
 
+/* The daemon that would be meant, for running its program otherwise. */
+struct start_daemon {
+    char *program, *state_dir;
+    const char *mode; /* "--system" or "--user" */
+};
+/* False with *err: one that is named by its socket only. Release it. */
+bool start_which(struct cli *c, struct start_daemon *ret, struct err *err);
+void start_daemon_release(struct start_daemon *d);
+
 /* The same without starting or waiting; -1 with *err (ENOENT, ECONNREFUSED: nobody is there). */
 int start_probe(struct cli *c, struct err *err);
 

@@ -71,6 +71,8 @@ const struct option config_line_rows[] = {
     OPTION_FLAG("user", 0, is_user, "A personal daemon (when neither is given)."),
     OPTION_TEXT("config", 0, file, "FILE", "Reads the settings from this file."),
     OPTION_FLAG("check-config", 0, check_only, "Says what is wrong with the settings and ends."),
+    OPTION_TEXT("restore", 0, restore, "FILE",
+                "Puts a backup in the database's place and ends. -: from standard input."),
     OPTION_INT("ready-fd", 0, ready_fd_given, 0, INT_MAX, NULL, "N",
                "Writes a line to this descriptor and closes it when requests are served."),
     OPTION_FLAG("version", 0, show_version, "Prints the version and ends."),

@@ -35,8 +35,9 @@ struct config {
     /* Of the command line only. */
     bool is_system, is_user; /* --system; --user, which is the default */
     bool check_only, show_help, show_version;
-    const char *file; /* --config; NULL: the usual one, which may be missing */
-    int ready_fd;     /* -1: none */
+    const char *restore; /* --restore: a backup's path, or "-"; NULL: the daemon runs */
+    const char *file;    /* --config; NULL: the usual one, which may be missing */
+    int ready_fd;        /* -1: none */
     unsigned ready_fd_given;
 
     /* Made of the others. */

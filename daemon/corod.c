@@ -329,6 +329,23 @@ static int starter_fd(int argc, char **argv)
     return -1;
 }
 
+/* Puts a backup in the database's place, with no daemon running there. */
+static int restore(struct corod *c)
+{
+    struct err err;
+    cleanup_free char *path = xasprintf("%s/corod.db", c->config.state_dir), *kept = NULL;
+    umask(077);
+    if (lock_state(c, &err) && store_restore(path, c->config.restore, &kept, &err)) {
+        printf("restored%s%s\n", kept ? "; what was there before is kept as " : "",
+               kept ? kept : "");
+        close_fd(c->lock_fd);
+        return EXIT_SUCCESS;
+    }
+    fprintf(stderr, "corod: %s\n", err.text);
+    close_fd(c->lock_fd);
+    return EXIT_FAILURE;
+}
+
 static int run(struct corod *c)
 {
     struct err err;
@@ -365,6 +382,8 @@ int corod_main(int argc, char **argv)
         print_help();
     else if (c.config.show_version)
         printf("corod %s\n", PACKAGE_VERSION);
+    else if (c.config.restore && !c.config.check_only)
+        status = restore(&c);
     else if (!c.config.check_only)
         status = run(&c);
     config_release(&c.config);

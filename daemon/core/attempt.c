@@ -386,8 +386,13 @@ void attempt_release_settle(struct engine *e, uint64_t number)
 static void on_up(void *arg, uint64_t highest)
 {
     struct engine *e = arg;
-    if (highest >= e->next_attempt)
+    if (highest >= e->next_attempt) {
+        log_warning("the executor knows commands up to %llu, this database up to %llu: it is one "
+                    "of an earlier time",
+                    (unsigned long long)highest, (unsigned long long)e->next_attempt - 1);
+        retain_unknown_logs(e->retain, e->next_attempt, highest);
         e->next_attempt = highest + 1;
+    }
     e->exec_seen = true;
     e->exec_trouble = (struct err){0};
     e->n_resolving = 0;
@@ -445,6 +450,11 @@ static void on_resolved(void *arg, uint64_t number, enum exec_state state)
 {
     struct engine *e = arg;
     struct attempt *a = map_get(&e->attempts, number);
+    if (!a && state == EXEC_RUNNING) {
+        log_warning("attempt %llu runs, but belongs to no job of this database: it is ended",
+                    (unsigned long long)number);
+        exec_stop(e->exec, number, (uint32_t)e->config->kill_grace_ms);
+    }
     if (!a || !a->resolving)
         return;
     if (state == EXEC_UNKNOWN) {

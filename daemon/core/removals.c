@@ -1,10 +1,13 @@
 /* What is left of removed jobs: rows in slices, log files through the executor. */
 #include "daemon/core/removals.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/core/state.h"
-#include "proto/exec.h"
+#include "proto/log.h"
 
 enum {
     SLICE_ROWS = 1000, /* removed with one batch */
@@ -157,4 +160,20 @@ void removals_query(const struct removals *m, struct batch *q)
     add_slice(q, ST_REMOVALS, (int64_t)m->after, SLICE_JOBS);
     batch_int(q, SLICE_ROWS + 1);
     add_slice(q, ST_GONE_LOGS, (int64_t)m->logs_after, SLICE_LOGS);
+}
+
+void removals_add_logs(struct removals *m, uint64_t first, uint64_t last)
+{
+    struct engine *e = m->engine;
+    DIR *dir = opendir(e->config->exec_log_dir);
+    if (!dir) {
+        log_warning("%s: %s", e->config->exec_log_dir, strerror(errno));
+        return;
+    }
+    for (struct dirent *d; (d = readdir(dir));) {
+        uint64_t number = strtoull(d->d_name, NULL, 10);
+        if (number >= first && number <= last)
+            add_id(&e->open, ST_GONE_LOG_ADD, (int64_t)number);
+    }
+    closedir(dir);
 }

@@ -16,6 +16,9 @@ struct removals {
 
 /* Adds the removal of a job that has ended to the open batch. */
 void removals_add(struct removals *m, uint64_t id, uint32_t uid);
+/* Adds the log files of attempts that there never were here. Lists their directory: for once, after
+ * a restore. */
+void removals_add_logs(struct removals *m, uint64_t first, uint64_t last);
 /* Appends the query for what is left: two sets, for the two functions below. */
 enum { REMOVALS_SETS = 2 };
 void removals_query(const struct removals *m, struct batch *q);

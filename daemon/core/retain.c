@@ -144,6 +144,11 @@ void retain_executor_up(struct retain *r)
         schedule(r, PHASE_BACKLOG, 0);
 }
 
+void retain_unknown_logs(struct retain *r, uint64_t first, uint64_t last)
+{
+    removals_add_logs(&r->removals, first, last);
+}
+
 void retain_log_removed(struct retain *r, uint64_t number)
 {
     struct batch *b = &r->engine->open;

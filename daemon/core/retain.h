@@ -20,6 +20,9 @@ void retain_sweep_soon(struct retain *r);
 void retain_job_ended(struct retain *r);
 /* The executor is there: what is left to remove is told to it. */
 void retain_executor_up(struct retain *r);
+/* It has started commands that the store does not know, of an earlier time than it: the log files
+ * of these numbers are nobody's. */
+void retain_unknown_logs(struct retain *r, uint64_t first, uint64_t last);
 /* It says that an attempt has no log files any more. */
 void retain_log_removed(struct retain *r, uint64_t number);
 

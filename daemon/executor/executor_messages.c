@@ -124,6 +124,14 @@ static void settle_unless_open(void *arg, struct attempt *a)
     settle(s->e, a);
 }
 
+/* What the daemon cannot know of: its database may be one of an earlier time. */
+static void tell_later(void *arg, struct attempt *a)
+{
+    struct hello_scan *s = arg;
+    if (a->number > s->highest && !a->settled)
+        executor_tell(s->e, a);
+}
+
 static bool on_hello(struct executor *e, const struct exec_frame *f, struct err *err)
 {
     struct exec_hello h;
@@ -145,6 +153,7 @@ static bool on_hello(struct executor *e, const struct exec_frame *f, struct err 
         e->ledger.highest = h.highest;
     e->ledger.incomplete = false;
     exec_put_hello_back(server_out(&e->server), e->ledger.highest, e->ledger.boot_id_text);
+    ledger_each(&e->ledger, tell_later, &scan);
     return true;
 }
 

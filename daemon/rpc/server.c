@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/base/listen.h"
+#include "daemon/rpc/backup.h"
 #include "daemon/rpc/log.h"
 #include "daemon/rpc/request.h"
 #include "daemon/rpc/ring.h"
@@ -59,6 +60,7 @@ void server_free(struct server *s)
         session_free(session);
     }
     free_requests(&s->orphans);
+    backup_free(s);
     alarm_free(s->sweep);
     ring_free(s->ring);
     outlog_follower_free(s->follower);

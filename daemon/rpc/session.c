@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/rpc/backup.h"
 #include "daemon/rpc/log.h"
 #include "daemon/rpc/request.h"
 #include "daemon/rpc/subscription.h"
@@ -131,6 +132,7 @@ void session_drop(struct session *s)
     s->dead = true;
     io_want(s->io, 0);
     subscriptions_drop(s);
+    backup_drop(s);
     struct request *r;
     while ((r = LIST_FIRST(&s->requests))) {
         if (r->only_for_client) {

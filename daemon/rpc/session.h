@@ -62,6 +62,7 @@ struct server {
     uint64_t n_requests, last_subscription;
     struct request_list orphans; /* their connection is gone; what they started goes on */
     struct wait_list waits;
+    struct backup *backup; /* NULL: there is none */
     struct ring *ring;
     struct outlog_follower *follower; /* of log files; NULL until somebody follows */
 };

@@ -51,6 +51,14 @@ bool db_is_bug(int rc);
  */
 bool db_open_file(struct db *d, const char *path, int *ret_fd, struct err *err);
 
+/* Whether a file looks like a database of ours; then, connected, whether all of it is sound. name
+ * is what errors call it. */
+bool db_check_header(int fd, const char *name, struct err *err);
+bool db_check_whole(struct db *d, const char *name, struct err *err);
+/* Renames and new names in the directory of path are on disk. */
+bool db_sync_dir(const char *path, struct err *err);
+#define RESTORE_SUFFIX ".restoring" /* the next database, while the old one is put aside */
+
 /* A batch's statements one by one: binds the next one's parameters to its prepared statement. */
 struct batch_reader {
     struct reader bytes;

@@ -152,6 +152,11 @@ static bool look_at(const char *path, struct look *k, struct err *err)
     const char *dir = dirname(copy);
     if (faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) < 0)
         return err_errno(err, "the database needs to write in %s", dir);
+    if (has_bytes(path, RESTORE_SUFFIX))
+        return err_set(err, EBUSY,
+                       "a restore of %s was interrupted: restore the backup again (corod "
+                       "--restore FILE)",
+                       path);
     k->bytes = st.st_size;
     k->has_wal = has_bytes(path, "-wal");
     k->has_shm = has_bytes(path, "-shm");
@@ -236,6 +241,24 @@ static bool check_content(struct db *d, const struct look *k, const char *path, 
            (version < newest_version() || check_statements(d, path, err));
 }
 
+bool db_check_header(int fd, const char *name, struct err *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return err_errno(err, "stat %s", name);
+    struct look k = {.fd = fd, .bytes = st.st_size};
+    return check_header(&k, name, err);
+}
+
+bool db_check_whole(struct db *d, const char *name, struct err *err)
+{
+    int64_t application, version;
+    return quick_check(d, name, err) && db_number(d, "PRAGMA application_id", &application, err) &&
+           db_number(d, "PRAGMA user_version", &version, err) &&
+           check_version(name, application, version, err) &&
+           (version < newest_version() || check_statements(d, name, err));
+}
+
 static bool bring_up(struct db *d, const struct look *k, const char *path, struct err *err)
 {
     int64_t version = 0;
@@ -272,7 +295,7 @@ static void undo(const struct look *k, const char *path)
 }
 
 /* The entry of a new file in its directory. */
-static bool sync_dir(const char *path, struct err *err)
+bool db_sync_dir(const char *path, struct err *err)
 {
     cleanup_free char *copy = xstrdup(path);
     cleanup_close int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -284,7 +307,7 @@ bool db_open_file(struct db *d, const char *path, int *ret_fd, struct err *err)
     struct look k = {.fd = -1};
     struct db db = {0};
     if (!look_at(path, &k, err) || !bring_up(&db, &k, path, err) ||
-        (k.is_new && !sync_dir(path, err))) {
+        (k.is_new && !db_sync_dir(path, err))) {
         db_release(&db);
         undo(&k, path);
         close_fd(k.fd);

@@ -18,7 +18,9 @@ enum {
     CHECKPOINT_NOW_PAGES = 8000,
 };
 
-/* A query, then its answer. */
+#define BACKUP_SUFFIX ".backup" /* behind the database's name, while one is made */
+
+/* A query, then its answer; or a backup. */
 struct read_job {
     struct read_job *next;
     struct batch query;
@@ -26,6 +28,8 @@ struct read_job {
     bool failed;
     struct err err;
     void (*on_rows)(void *arg, const struct rows *sets, size_t n, const struct err *err);
+    void (*on_backup)(void *arg, int fd, const struct err *err); /* NULL: a query */
+    int fd;                                                      /* the backup's; -1 */
     void *arg;
 };
 void read_job_free(struct read_job *j);
@@ -78,6 +82,11 @@ struct store {
     struct read_queue asked, answered;
     struct store_stats stats;
 };
+
+/* For sqlite3_progress_handler(): ends what runs when the store (arg) is closed. */
+int store_is_closing(void *arg);
+/* A copy of the database in a file without a name; -1 with err. In a worker's thread. */
+int store_make_copy(struct store *s, struct err *err);
 
 /* Thread bodies; arg is the store, or the worker. */
 void *writer_run(void *arg);

@@ -9,6 +9,20 @@
 
 enum { THREAD_STACK_BYTES = 1 << 20, SCAN_CACHE_KIB = 2048 };
 
+static void tell(struct read_job *j)
+{
+    const struct err *err = j->failed ? &j->err : NULL;
+    if (j->on_backup) {
+        j->on_backup(j->arg, steal_fd(&j->fd), err);
+        return;
+    }
+    struct rows *sets = xcalloc(j->query.statements, sizeof *sets);
+    for (size_t i = 0; i < j->query.statements; i++)
+        sets[i] = j->sets[i].rows;
+    j->on_rows(j->arg, err ? NULL : sets, err ? 0 : j->query.statements, err);
+    free(sets);
+}
+
 /* Tells the loop's side what the threads have done. */
 static void on_news(void *arg)
 {
@@ -34,12 +48,7 @@ static void on_news(void *arg)
     }
     for (struct read_job *j; (j = read_queue_pop(&answered)); read_job_free(j)) {
         s->reads--;
-        struct rows *sets = xcalloc(j->query.statements, sizeof *sets);
-        for (size_t i = 0; i < j->query.statements; i++)
-            sets[i] = j->sets[i].rows;
-        j->on_rows(j->arg, j->failed ? NULL : sets, j->failed ? 0 : j->query.statements,
-                   j->failed ? &j->err : NULL);
-        free(sets);
+        tell(j);
     }
 }
 
@@ -177,24 +186,42 @@ bool store_drain(struct store *s)
     return ok;
 }
 
-bool store_read(struct store *s, const struct batch *q,
-                void (*on_rows)(void *arg, const struct rows *sets, size_t n,
-                                const struct err *err),
-                void *arg, struct err *err)
+static bool ask(struct store *s, struct read_job *j, struct err *err)
 {
-    if (s->reads >= READS_MAX)
+    if (s->reads >= READS_MAX) {
+        read_job_free(j);
         return err_set(err, EBUSY, "too many queries wait for the database");
-    struct read_job *j = xcalloc(1, sizeof *j);
-    j->on_rows = on_rows;
-    j->arg = arg;
-    j->query.statements = q->statements;
-    buf_add(&j->query.bytes, q->bytes.data, q->bytes.len);
+    }
     s->reads++;
     pthread_mutex_lock(&s->mutex);
     read_queue_push(&s->asked, j);
     pthread_cond_signal(&s->worker_cond);
     pthread_mutex_unlock(&s->mutex);
     return true;
+}
+
+bool store_read(struct store *s, const struct batch *q,
+                void (*on_rows)(void *arg, const struct rows *sets, size_t n,
+                                const struct err *err),
+                void *arg, struct err *err)
+{
+    struct read_job *j = xcalloc(1, sizeof *j);
+    j->fd = -1;
+    j->on_rows = on_rows;
+    j->arg = arg;
+    j->query.statements = q->statements;
+    buf_add(&j->query.bytes, q->bytes.data, q->bytes.len);
+    return ask(s, j, err);
+}
+
+bool store_backup(struct store *s, void (*on_backup)(void *arg, int fd, const struct err *err),
+                  void *arg, struct err *err)
+{
+    struct read_job *j = xcalloc(1, sizeof *j);
+    j->fd = -1;
+    j->on_backup = on_backup;
+    j->arg = arg;
+    return ask(s, j, err);
 }
 
 static bool scan_rows(struct store *s, const struct batch *q, struct row_set *one,

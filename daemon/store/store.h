@@ -97,11 +97,27 @@ bool store_read(struct store *s, const struct batch *q,
                                 const struct err *err),
                 void *arg, struct err *err);
 
+/*
+ * Copies the database as it is now into a file that has no name (any more), on a reader thread, and
+ * calls on_backup in the loop with its descriptor, which is the callee's; or with -1 and err. One
+ * at a time. Not after an end of the store.
+ */
+bool store_backup(struct store *s, void (*on_backup)(void *arg, int fd, const struct err *err),
+                  void *arg, struct err *err);
+
 /* At start, in the caller's thread: calls on_row for each row of each statement; on_row returns
  * false (with err) to stop. */
 bool store_scan(struct store *s, const struct batch *q,
                 bool (*on_row)(void *arg, size_t set, const struct rows *row, struct err *err),
                 void *arg, struct err *err);
+
+/*
+ * Puts the backup `from` ("-": standard input) in the place of the database at path, which no
+ * daemon may be using; it is checked wholly before. *ret_kept: where the database is now that was
+ * there before, for the caller to free(), or NULL. Ids of jobs that were given since the
+ * backup are not given again.
+ */
+bool store_restore(const char *path, const char *from, char **ret_kept, struct err *err);
 
 struct store_stats {
     uint64_t commits, statements;

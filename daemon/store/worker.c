@@ -10,6 +10,7 @@ void read_job_free(struct read_job *j)
         row_set_release(&j->sets[i]);
     free(j->sets);
     batch_release(&j->query);
+    close_fd(j->fd);
     free(j);
 }
 
@@ -31,8 +32,7 @@ struct read_job *read_queue_pop(struct read_queue *q)
     return j;
 }
 
-/* Ends what runs when the store is closed. */
-static int on_progress(void *arg)
+int store_is_closing(void *arg)
 {
     struct store *s = arg;
     return __atomic_load_n(&s->closing, __ATOMIC_ACQUIRE);
@@ -44,7 +44,7 @@ static bool connect_worker(struct worker *w, struct err *err)
         return true;
     if (!db_connect(&w->db, w->store->path, WORKER_CACHE_KIB, err))
         return err_prefix(err, "cannot open the database %s", w->store->path);
-    sqlite3_progress_handler(w->db.handle, 10000, on_progress, w->store);
+    sqlite3_progress_handler(w->db.handle, 10000, store_is_closing, w->store);
     return db_exec(&w->db, "PRAGMA query_only = ON", err);
 }
 
@@ -70,8 +70,13 @@ static bool read_rows(struct db *d, struct read_job *j, struct err *err)
 
 static void answer(struct worker *w, struct read_job *j)
 {
-    j->sets = xcalloc(j->query.statements, sizeof *j->sets);
     j->failed = true;
+    if (j->on_backup) {
+        j->fd = store_make_copy(w->store, &j->err);
+        j->failed = j->fd < 0;
+        return;
+    }
+    j->sets = xcalloc(j->query.statements, sizeof *j->sets);
     if (!connect_worker(w, &j->err))
         return;
     int rc = db_transaction(&w->db, DB_BEGIN_READ);
