@@ -85,10 +85,10 @@ void runtime_collect(struct runtime *rt, const struct runtime_sink *sink, void *
     for (size_t i = 0; i < n; i++) {
         struct job *job = rt->dirty[i];
         collect_job(job, sink, arg);
-        job->dirty = false;
-        if (job->phase != PHASE_OVER)
-            continue;
-        runtime_forget(rt, job);
+        if (job->phase == PHASE_OVER) /* dirty to its end: what goes with it touches it */
+            runtime_forget(rt, job);
+        else
+            job->dirty = false;
     }
     named_collect(rt, sink, arg);
 }
