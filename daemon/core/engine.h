@@ -187,6 +187,16 @@ bool engine_remove(struct engine *e, uint64_t id, uint32_t uid);
 /* Settings have changed: what they say of jobs that have ended is looked at soon. */
 void engine_reloaded(struct engine *e);
 
+/*
+ * Makes a job that has ended again: the same program, environment, directory, owner and settings,
+ * as a new one. failed: the results that its gather over items has recorded are given to it.
+ * on_done as in engine_submit(). Whether it has ended and whose it is: the caller looks.
+ */
+void engine_retry(struct engine *e, uint64_t id, bool failed,
+                  void (*on_done)(void *arg, const struct submitted *r,
+                                  const struct mistakes *errors, const struct err *err),
+                  void *arg);
+
 struct pool_view {
     const char *name;
     uint32_t slots, taken;

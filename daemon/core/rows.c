@@ -95,6 +95,7 @@ static void add_job(struct batch *b, const struct live *job)
     buf_or_null(b, &job->runtime);
     batch_str(b, program_document(job->program->program)->summary);
     gate_write(job->gate, b);
+    batch_int_or_null(b, (int64_t)job->retry_of);
 }
 
 static void change_gate(struct batch *b, const struct live *job)

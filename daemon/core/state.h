@@ -67,6 +67,7 @@ struct live {
     int priority;
     int umask;
     int64_t created_us, started_us, finished_us; /* wall clock; 0: not yet */
+    uint64_t retry_of;                           /* 0: of none */
     uint64_t output_seq;
     int64_t output_bytes; /* of what it printed, and of its rows; beyond config->log_cap_bytes it is
                              cut */
@@ -298,6 +299,26 @@ bool attempt_send(struct engine *e, const struct attempt *a, struct err *err);
 /* The path seen from dir (NULL: /) unless it is absolute; dir's when path is NULL. To free(); NULL
  * when both are. */
 char *path_in(const char *dir, const char *path);
+
+/* What a job that is made again has from the one before; the rest is as in a submission. */
+struct origin {
+    uint64_t retry_of;
+    char *name, *pool;
+    struct value *labels;
+    int priority;
+    bool failed; /* what went well is given */
+    struct given *given;
+};
+void origin_free(struct origin *o); /* NULL is allowed */
+/* submit.c: as engine_submit(); o is taken over. Its s->cwd and umask are those of the job, keys
+ * and what keeps a job from starting do not count. */
+void submission_again(struct engine *e, const struct submission *s, struct origin *o,
+                      void (*on_done)(void *arg, const struct submitted *r,
+                                      const struct mistakes *errors, const struct err *err),
+                      void *arg);
+/* retry.c: reads what is given to o's program; then(arg, NULL) or with err. */
+void retry_read_given(struct engine *e, struct origin *o, const struct program *program,
+                      void (*then)(void *arg, const struct err *err), void *arg);
 
 /* submit.c: a submission that will not be answered any more */
 void submission_drop(void *submit);

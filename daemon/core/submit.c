@@ -28,6 +28,7 @@ struct submit {
     struct mistakes errors, warnings;
     struct shared *shared;
     struct submitted result;
+    struct origin *origin; /* of a job that is made again, or NULL */
     bool admin;
     enum job_state *ended; /* how those that it waits for have ended; JOB_STATE_COUNT: not known */
     uint64_t key_hash;
@@ -48,6 +49,7 @@ static void submit_free(struct submit *s)
     value_unref(s->env);
     program_unref(s->program);
     shared_unref(s->shared);
+    origin_free(s->origin);
     mistakes_release(&s->errors);
     mistakes_release(&s->warnings);
     free(s);
@@ -95,6 +97,42 @@ static void store_program(struct engine *e, struct submit *s)
     s->shared->stored = true;
 }
 
+/* What job.set may have changed is as it was. */
+static void take_origin(struct submit *s, struct live *job)
+{
+    struct origin *o = s->origin;
+    job->retry_of = o->retry_of;
+    job->pool = steal(&o->pool);
+    job->name = steal(&o->name);
+    job->labels = steal(&o->labels);
+    job->priority = o->priority;
+    job->cwd = steal(&s->cwd);
+    job->umask = s->umask;
+}
+
+static void take_document(struct submit *s, struct live *job)
+{
+    const struct document *doc = program_document(s->shared->program);
+    job->key = s->key ? xstrdup(s->key) : NULL;
+    job->pool = doc->pool ? xstrdup(doc->pool) : NULL;
+    job->name = doc->name ? xstrdup(doc->name) : NULL;
+    job->labels = doc->labels ? value_ref(doc->labels) : NULL;
+    job->priority = doc->priority;
+    job->cwd = path_in(s->cwd, doc->cwd);
+    job->umask = doc->umask >= 0 ? doc->umask : s->umask;
+}
+
+static void start(struct submit *s, const struct live *job)
+{
+    struct engine *e = s->engine;
+    struct program *p = job->program->program;
+    struct given *given = s->origin ? steal(&s->origin->given) : NULL;
+    if (given)
+        runtime_start_given(e->runtime, job->id, job->uid, p, engine_now_us(e), given);
+    else
+        runtime_start(e->runtime, job->id, job->uid, p, engine_now_us(e));
+}
+
 /* False: nothing keeps it from starting. */
 static bool close_gate(struct submit *s, struct live *job)
 {
@@ -114,35 +152,28 @@ static bool close_gate(struct submit *s, struct live *job)
 static void accept(struct submit *s)
 {
     struct engine *e = s->engine;
-    const struct document *doc = program_document(s->shared->program);
     struct live *job = xcalloc(1, sizeof *job);
     job->id = e->next_job++;
     job->uid = s->uid;
     job->gid = s->gid;
     job->created_us = clock_real_us();
     uuid7(job->uuid, job->created_us);
-    job->key = s->key ? xstrdup(s->key) : NULL;
-    job->pool = doc->pool ? xstrdup(doc->pool) : NULL;
-    job->name = doc->name ? xstrdup(doc->name) : NULL;
-    job->labels = doc->labels ? value_ref(doc->labels) : NULL;
-    job->priority = doc->priority;
-    job->cwd = path_in(s->cwd, doc->cwd);
-    job->umask = doc->umask >= 0 ? doc->umask : s->umask;
+    (s->origin ? take_origin : take_document)(s, job);
     job->environment = environment_get(e, s->env);
     store_program(e, s);
     job->program = s->shared;
     job->program->refs++;
     job->fresh = true;
     job->state = JOB_STATE_QUEUED;
-    bool waits = close_gate(s, job);
+    bool waits = !s->origin && close_gate(s, job);
     map_put(&e->jobs, job->id, job);
     job_mark_dirty(e, job);
-    engine_emit(e, EVENT_JOB_CREATED, job, 0, (int)job->state, 0, doc->name,
-                doc->name ? strlen(doc->name) : 0);
+    engine_emit(e, EVENT_JOB_CREATED, job, 0, (int)job->state, 0, job->name,
+                job->name ? strlen(job->name) : 0);
     if (waits)
         gate_check(e, job);
     else
-        runtime_start(e->runtime, job->id, job->uid, job->program->program, engine_now_us(e));
+        start(s, job);
 
     s->result =
         (struct submitted){.id = job->id, .state = job->state, .warnings = &s->shared->warnings};
@@ -339,11 +370,11 @@ static bool may_accept(struct submit *s, struct err *err)
     if (e->storage_trouble.code)
         return err_set(err, ERR_STORAGE, "no new jobs while the disk refuses: %.200s",
                        e->storage_trouble.text);
-    if (doc->pool && !engine_has_pool(e, doc->pool))
+    if (!s->origin && doc->pool && !engine_has_pool(e, doc->pool))
         return err_set(err, ERR_PARAMS,
                        "/pool: there is no pool \"%.64s\" (coro pool set NAME SLOTS creates one)",
                        doc->pool);
-    if (!s->key && doc->key)
+    if (!s->key && doc->key && !s->origin)
         s->key = xstrdup(doc->key);
     if (runtime_live_tasks(e->runtime) >= e->config->max_live_tasks)
         return err_set(err, ERR_OVERLOADED, "%u tasks live already (max_live_tasks)",
@@ -351,6 +382,15 @@ static bool may_accept(struct submit *s, struct err *err)
     if (s->key && (!*s->key || strlen(s->key) > 255))
         return err_set(err, ERR_PARAMS, "a key has 1 to 255 bytes");
     return true;
+}
+
+static void on_given(void *arg, const struct err *err)
+{
+    struct submit *s = arg;
+    if (err)
+        fail(s, err);
+    else
+        accept(s);
 }
 
 static void on_parsed(void *arg)
@@ -380,6 +420,10 @@ static void on_parsed(void *arg)
     }
     if (!may_accept(s, &err))
         fail(s, &err);
+    else if (s->origin && s->origin->failed)
+        retry_read_given(e, s->origin, s->shared->program, on_given, s);
+    else if (s->origin)
+        accept(s);
     else if (s->key)
         submit_keyed(s);
     else
@@ -408,6 +452,14 @@ void engine_submit(struct engine *e, const struct submission *in,
                                    const struct mistakes *errors, const struct err *err),
                    void *arg)
 {
+    submission_again(e, in, NULL, on_done, arg);
+}
+
+void submission_again(struct engine *e, const struct submission *in, struct origin *origin,
+                      void (*on_done)(void *arg, const struct submitted *r,
+                                      const struct mistakes *errors, const struct err *err),
+                      void *arg)
+{
     struct submit *s = xcalloc(1, sizeof *s);
     *s = (struct submit){
         .engine = e,
@@ -420,6 +472,7 @@ void engine_submit(struct engine *e, const struct submission *in,
         .cwd = in->cwd ? xstrdup(in->cwd) : NULL,
         .env = in->env ? value_ref(in->env) : NULL,
         .umask = in->umask < 0 ? 022 : in->umask,
+        .origin = origin,
         .on_submitted = on_done,
         .arg = arg,
     };

@@ -193,6 +193,11 @@ static void write_more(const struct rows *more, const struct rows *lines, struct
         jout_raw(o, value, strlen(value));
     else
         jout_null(o);
+    jout_key(o, "retry_of");
+    if (cell_int(more, 0, 6))
+        jout_int(o, cell_int(more, 0, 6));
+    else
+        jout_null(o);
     write_output(lines, 0, "output", o);
     jout_key(o, "output_truncated");
     jout_bool(o, lines->n >= GET_LINES || bytes >= GET_OUTPUT_BYTES);

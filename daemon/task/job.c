@@ -76,6 +76,7 @@ void job_free(struct job *job)
     coro_list_release(&job->left);
     timer_cancel(&job->deadline);
     value_unref(job->failure);
+    given_free(job->given);
     objects_release(&job->objects);
     free(job->objects.changed);
     for (; r->n > 0; r->n--, r->head++) /* timers that were cancelled are the queue's */

@@ -72,6 +72,7 @@ struct job {
     size_t n_changed, cap_changed;
     struct task **ended; /* for end rows */
     size_t n_ended, cap_ended;
+    struct given *given;   /* until its first gather has begun */
     struct value *failure; /* what the job ends with instead of main's outcome */
     struct timer *deadline;
     struct gather *closing; /* the round of the shutdown */

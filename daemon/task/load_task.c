@@ -247,6 +247,21 @@ bool load_end(struct job_loader *l, struct loaded_row *row)
            load_fail(l, "a task's error");
 }
 
+struct value *load_end_value(const char *result, size_t len)
+{
+    struct job_loader none = {0};
+    struct reader r = READER(result, len);
+    struct end_head h;
+    cleanup_value struct value *name = NULL, *title = NULL;
+    if (!load_end_head(&none, &r, &h) || h.outcome != OUTCOME_VALUE)
+        return NULL;
+    if (get_varint(&r) != 0) /* node_save() */
+        get_u8(&r);
+    if (!value_load_opt(&none, &r, &name) || !value_load_opt(&none, &r, &title))
+        return NULL;
+    return value_load(&r, NULL, NULL);
+}
+
 static bool check_leaf(struct job_loader *l, const struct task *t)
 {
     const struct leaf_run *run = leaf_of(t);

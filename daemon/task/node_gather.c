@@ -1,4 +1,5 @@
 /* `gather: [nodes]` or `gather: {for, in, do}`, as `await asyncio.gather(…)`. */
+#include "daemon/task/given.h"
 #include "daemon/task/parts.h"
 #include "daemon/task/save.h"
 #include "proto/mem.h"
@@ -28,8 +29,11 @@ static struct task *spawn_part(struct task *t, struct gather *g, struct part *p,
 static bool spawn_all(struct task *t, struct gather *g, struct parts *parts, struct sem *sem,
                       struct value **error)
 {
+    struct job *job = t->job;
     for (size_t i = 0; i < parts->n; i++) {
-        struct task *child = spawn_part(t, g, &parts->all[i], sem);
+        struct value *given = given_take(job->given, job->next_task);
+        struct task *child = given ? part_spawn_given(t, &parts->all[i], given)
+                                   : spawn_part(t, g, &parts->all[i], sem);
         if (!child) {
             *error = error_new("TypeError",
                                "An asyncio.Future, a coroutine or an awaitable is required");
@@ -73,6 +77,7 @@ static struct gather *begin(struct task *t, const struct gather_node *n, struct 
         }
         sem_unref(sem);
     }
+    given_free(steal(&t->job->given));
     parts_release(&parts);
     return g;
 }
@@ -97,6 +102,12 @@ static void gather_start(struct task *t, struct act *act)
         task_done(t, DONE_NORMAL, v);
     else
         task_raise(t, error ? error : value_ref(g->error));
+}
+
+bool gather_is_over_items(const struct node *n)
+{
+    return n->verb == &node_gather.verb &&
+           ((const struct gather_node *)(const void *)n)->items.var != 0;
 }
 
 static void gather_release(struct task *t, struct act *act)

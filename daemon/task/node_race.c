@@ -1,5 +1,6 @@
 /* `race: [nodes]`: the first that ends counts; the others are cancelled and awaited. In asyncio's
  * words: wait() for the first, cancel(), wait() for the rest. */
+#include "daemon/task/given.h"
 #include "daemon/task/parts.h"
 #include "daemon/task/save.h"
 #include "proto/mem.h"
@@ -178,6 +179,12 @@ static void race_awaits(const struct task *t, const struct act *act, struct buf 
         buf_printf(out, "race of %zu", a->watch->n);
     else
         buf_printf(out, "race is over, %u that lost left", a->watch->left);
+}
+
+const struct node *race_first(const struct node *n)
+{
+    const struct items *items = &((const struct race_node *)(const void *)n)->items;
+    return items->n ? items->all[0].node : NULL;
 }
 
 static const struct field race_fields[] = {

@@ -113,3 +113,16 @@ struct task *part_spawn(struct task *t, struct part *p, struct sem *sem)
         return spawn_branch(t, p->branch, steal(&p->own), p->name, sem);
     return spawn_coro(t, p->coro, NULL, sem);
 }
+
+struct task *part_spawn_given(struct task *t, struct part *p, struct value *value)
+{
+    struct task *given = task_new(t->job, t, p->branch ? p->branch : &p->coro->node->node);
+    task_set_name(given, p->branch ? p->name : p->coro->name);
+    if (p->coro)
+        p->coro->started = true; /* nobody forgot to await it */
+    given->op = OP_DELIVER;
+    given->how = DONE_NORMAL;
+    given->value = value;
+    task_touch(given);
+    return given;
+}

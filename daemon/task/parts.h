@@ -27,6 +27,8 @@ bool parts_add_turn(struct task *t, const struct items *items, struct value *v, 
                     struct value **error);
 /* A task for a branch or a call; not for what is given. */
 struct task *part_spawn(struct task *t, struct part *p, struct sem *sem);
+/* The same for one whose value is known (taken over): it ends with that in its first step. */
+struct task *part_spawn_given(struct task *t, struct part *p, struct value *value);
 void parts_clear(struct parts *p);
 void parts_release(struct parts *p);
 

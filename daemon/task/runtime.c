@@ -49,6 +49,20 @@ void runtime_start(struct runtime *rt, uint64_t id, uint32_t owner, struct progr
         timer_start(job, NULL, TIMER_JOB, timer_deadline(now_us, timeout), &job->deadline);
 }
 
+void runtime_start_given(struct runtime *rt, uint64_t id, uint32_t owner, struct program *program,
+                         int64_t now_us, struct given *g)
+{
+    enum { STEPS = 1000000 }; /* far more than what comes before a gather takes */
+    runtime_start(rt, id, owner, program, now_us);
+    struct job *job = map_get(&rt->jobs, id);
+    job->given = g;
+    for (unsigned i = 0; i < STEPS && job->given && job_has_work(job); i++) {
+        unsigned one = 1;
+        job_run(job, &one);
+    }
+    given_free(steal(&job->given));
+}
+
 void runtime_set_priority(struct runtime *rt, uint64_t id, int priority)
 {
     struct job *job = map_get(&rt->jobs, id);

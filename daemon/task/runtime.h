@@ -137,6 +137,22 @@ void runtime_start(struct runtime *rt, uint64_t job, uint32_t owner, struct prog
 void runtime_set_priority(struct runtime *rt, uint64_t job, int priority);
 
 /*
+ * The task whose gather over items is the first that a job does (besides making objects and setting
+ * variables); 0: it does something else first.
+ */
+uint32_t runtime_gatherer(const struct program *program);
+/* Results of that task's children in an earlier run of the same program (see task/given.h). */
+struct given;
+struct given *given_new(void);
+void given_free(struct given *g);
+/* An end row's task and result; an error is left out. */
+void given_add(struct given *g, uint32_t task, const char *result, size_t len);
+/* As runtime_start(); runs the job until its gather has begun, with what is given (taken over):
+ * such tasks end with that value in their first step. */
+void runtime_start_given(struct runtime *rt, uint64_t job, uint32_t owner, struct program *program,
+                         int64_t now_us, struct given *g);
+
+/*
  * Runs ready steps: completions, then due timers, then what is ready now; until nothing is ready at
  * this time or about `budget` steps were made (a job's tick may be left half-done). True when work
  * is left.

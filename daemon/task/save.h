@@ -113,6 +113,9 @@ bool load_frame(struct job_loader *l, struct loaded_row *row);
 bool load_end(struct job_loader *l, struct loaded_row *row);
 bool load_end_head(struct job_loader *l, struct reader *r, struct end_head *h);
 bool load_callback(struct reader *r, struct callback_id *c);
+/* The value in an end row of a job that is not loaded: a new reference; NULL: there is none, or it
+ * holds handles. */
+struct value *load_end_value(const char *result, size_t len);
 bool load_check(struct job_loader *l, const struct task *t);
 /* load_job.c */
 bool load_job(struct job_loader *l);

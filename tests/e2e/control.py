@@ -415,6 +415,194 @@ def test_kill_of_what_was_not_sent_yet():
         c.run({"run": ["true"]})
 
 
+def retry(c, job, **more):
+    made = c.call("job.retry", id=job, **more)["jobs"]
+    equal(len(made), 1)
+    equal(made[0]["retry_of"], job)
+    return made[0]["id"]
+
+
+def test_retry_is_a_new_run_of_the_whole():
+    with daemon.client() as c:
+        c.call("pool.set", name="two", slots=2)
+        document = {"name": "again", "labels": {"a": "b"}, "pool": "two", "priority": 7, "cwd": "down", "umask": "077",
+                    "env": {"FROM_JOB": "x"}, "key": "once", "delay": 0.01,
+                    "main": [{"sh": "pwd; umask; echo $FROM_JOB $FROM_CLIENT; exit 3"}]}
+        os.mkdir(os.path.join(daemon.directory, "down"))
+        first = c.submit(document, cwd=daemon.directory, env={"FROM_CLIENT": "y", "PATH": "/bin:/usr/bin"})
+        equal(c.finish(first)["exit"], 3)
+        daemon.restart(signal.SIGKILL)
+    with daemon.client() as c:
+        second = retry(c, first)
+        done = c.finish(second)
+        old = c.call("job.get", id=first)
+        for key in ("name", "labels", "pool", "priority", "cwd", "umask", "exit", "uid", "gid", "error"):
+            equal(done[key], old[key], key)
+        equal((done["retry_of"], done["key"], old["retry_of"], old["key"]), (first, None, None, "once"))
+        equal(done["output"], old["output"])
+        texts = [c.call("log.read", id=job, stream="stdout")["data"] for job in (first, second)]
+        equal(texts, [os.path.join(daemon.directory, "down") + "\n0077\nx y\n"] * 2)
+        equal(c.finish(retry(c, second))["retry_of"], second)
+
+
+def test_what_is_not_retried():
+    with daemon.client() as c:
+        live = c.submit({"sleep": 1000})
+        ended = c.run([])["id"]
+        error = c.error("job.retry", ids=[ended, live])
+        equal((error.code, error.message), (-32004, "job %d has not ended" % live))
+        equal(c.error("job.retry", ids=[ended, 10**9]).code, -32003)
+        equal(c.error("job.retry", {}).code, -32602)
+        equal(len(c.call("job.retry", ids=[ended, ended])["jobs"]), 2)
+        c.call("job.kill", id=live)
+        for main in ([], {"gather": [{"sleep": 0}]}, [{"sleep": 0}, {"gather": {"for": "x", "in": [], "do": []}}],
+                     {"retry": 2, "gather": {"for": "x", "in": [1], "do": []}},
+                     {"for": "x", "in": [1], "do": {"gather": {"for": "x", "in": [1], "do": []}}},
+                     {"race": [{"sleep": 0}, {"gather": {"for": "x", "in": [1], "do": []}}]}):
+            error = c.error("job.retry", id=c.run({"main": main})["id"], failed=True)
+            equal(error.code, -32004, str(main))
+            check("no gather over items" in error.message, error.message)
+
+
+# Each item says that it ran; those in the file "bad" fail.
+RUN_ITEM = {"sh": "echo $1 >>ran; if grep -qx -- $1 bad; then exit 4; fi; echo did $1", "args": ["${x}"]}
+
+
+class Items:
+    """Jobs over items in a directory of their own."""
+
+    def __init__(self, c, name):
+        self.c = c
+        self.directory = os.path.join(daemon.directory, name)
+        os.mkdir(self.directory)
+        self.bad()
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def bad(self, *items):
+        with open(self.path("bad"), "w", encoding="ascii") as f:
+            f.write("".join("%s\n" % i for i in items))
+
+    def ran(self):
+        """What ran since it was asked last."""
+        if not os.path.exists(self.path("ran")):
+            return []
+        with open(self.path("ran"), encoding="ascii") as f:
+            words = sorted(f.read().split())
+        os.unlink(self.path("ran"))
+        return words
+
+    def submit(self, main, items):
+        return self.c.submit({"main": main, "input": {"items": items}}, cwd=self.directory)
+
+
+def gather(do=RUN_ITEM, **more):
+    return {"gather": {"for": "x", "in": "${items}", "do": do}, **more}
+
+
+def test_retry_of_what_failed():
+    with daemon.client() as c:
+        shapes = {
+            "plain": gather(), "all": gather(return_exceptions=True), "limited": gather(limit=1), "block": [gather()],
+            "then": [{"lock": {}, "as": "l"}, {"set": {"y": 1}}, dict(gather(), **{"as": "r"}), {"return": "${r}"}],
+            "timed": gather(timeout=1000), "race": [{"event": {}, "as": "e"}, {"race": [gather(), {"wait": "${e}"}]}],
+            "call": gather(do={"call": "work", "args": {"x": "${x}"}}),
+        }
+        for name, main in shapes.items():
+            i = Items(c, name)
+            i.bad("b", "d")
+            job = i.c.submit({"main": main, "input": {"items": ["a", "b", "c", "d", "e", "a"]},
+                              "define": {"work": {"params": ["x"], "do": RUN_ITEM}}}, cwd=i.directory)
+            c.finish(job)
+            before = i.ran()
+            again = retry(c, job, failed=True)
+            c.finish(again)
+            ran = i.ran()
+            # The first that fails may end the others before they have run.
+            check(ran == ["b", "d"] if name == "all" else ran, "%s: %s after %s" % (name, ran, before))
+            i.bad("d")
+            third = retry(c, again, failed=True)
+            c.finish(third)
+            ran = i.ran()
+            check(name != "all" or ran == ["b", "d"], "%s: %s" % (name, ran))
+            i.bad()
+            last = c.finish(retry(c, third, failed=True))
+            equal(last["state"], "succeeded", name)
+            values = last["value"]
+            equal([v["stdout"] for v in values], ["did " + w for w in "abcdea"], name)
+            ran = i.ran()
+            check(ran == ["d"] if name == "all" else "d" in ran, "%s: %s" % (name, ran))
+            equal(last["diagnostics"], [], name)
+            equal(last["output"], [], name)
+            whole = c.finish(retry(c, last["id"]))
+            equal((whole["state"], i.ran()), ("succeeded", list("aabcde")), name)
+
+
+def test_what_is_given_is_there_after_a_kill():
+    with daemon.client() as c:
+        i = Items(c, "killed")
+        items = list("abcdefgh")
+        i.bad("c")
+        job = i.submit(gather(return_exceptions=True), items)
+        c.finish(job)
+        i.ran()
+        i.bad()
+        again = retry(c, job, failed=True)
+        daemon.restart(signal.SIGKILL)
+    with daemon.client() as c:
+        done = c.finish(again)
+        equal([v["stdout"] for v in done["value"]], ["did " + w for w in items])
+        equal(i.ran(), ["c"])
+
+
+def test_successes_of_a_job_that_was_ended_count():
+    with daemon.client() as c:
+        i = Items(c, "half")
+        slow = {"sh": "echo $1 >>ran; test $1 != s || sleep 1000", "args": ["${x}"]}
+        for method in ("job.cancel", "job.kill"):
+            job = i.submit(gather(do=slow), ["a", "s", "b"])
+            wait_until(lambda: c.call("job.get", id=job)["task_counts"].get("succeeded") == 2, "two to end")
+            c.call(method, id=job)
+            c.finish(job)
+            equal(i.ran(), ["a", "b", "s"])
+            again = retry(c, job, failed=True)
+            wait_until(lambda: os.path.exists(i.path("ran")), "the third")
+            c.call(method, id=again)
+            c.finish(again)
+            equal(i.ran(), ["s"])
+
+
+def test_values_that_cannot_be_given_are_made_again():
+    with daemon.client() as c:
+        i = Items(c, "handles")
+        do = [{"queue": {}, "as": "q"}, {"sh": "echo $1 >>ran", "args": ["${x}"]},
+              {"if": {"==": [{"var": "x"}, "q"]}, "then": {"return": ["${q}"]}}, {"return": {"k": ["${x}", None, 1.5, True]}}]
+        first = c.finish(i.submit(gather(do=do), ["a", "q"]))
+        i.ran()
+        second = c.finish(retry(c, first["id"], failed=True))
+        equal(i.ran(), ["q"])
+        equal(second["value"], first["value"])
+        equal(second["value"][0], {"k": ["a", None, 1.5, True]})
+
+
+def test_many_items():
+    n = 100000
+    with daemon.client() as c:
+        c.call("pool.set", name="many", slots=100)
+        ready = os.path.join(daemon.directory, "many")
+        fail_once = {"if": {"==": [{"var": "x"}, 77777]}, "then": {"run": ["test", "-e", ready]}, "else": {"return": "${x}"}}
+        main = {"gather": {"for": "x", "in": {"range": n}, "do": fail_once}, "return_exceptions": True}
+        job = c.submit({"main": [{"set": {"z": 1}}, dict(main, **{"as": "r"}), {"return": ["${r[5]}", "${r[77777]}", "${r[99999]}"]}]})
+        value = c.finish(job, timeout=200)["value"]
+        equal((value[0], value[2], value[1]["error"]["type"]), (5, 99999, "CommandError"))
+        open(ready, "w", encoding="ascii").close()
+        again = c.finish(retry(c, job, failed=True), timeout=200)
+        equal((again["value"][0], again["value"][2], again["value"][1]["exit"]), (5, 99999, 0))
+        equal(again["attempts"]["count"], 1)
+        equal(rows("SELECT count(*) FROM task_end WHERE job = ? AND state = 4", again["id"]), [(n + 1,)])
+
+
 if __name__ == "__main__":
     with daemon:
         with daemon.client() as first:  # a test that fails leaves the slots of others alone
