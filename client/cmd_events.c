@@ -136,6 +136,7 @@ static int run(struct cli *c, const struct options *o, int argc, char **argv)
     }
     if (!conn_open(&e.conn, c, &err))
         return cli_fail(c, &err);
+    c->no_start = true; /* one that is stopped meanwhile stays so */
     bool ok = make_filter(&e, o, argc, argv, &err) && pump(&e, &err);
     json_decref(e.filter);
     conn_close(&e.conn);

@@ -212,7 +212,7 @@ static const struct option map_options[] = {
     OPTION_TEXT("results", 0, results, "DIRECTORY", "also keep each item's output in files"),
     OPTION_FLAG("bar", 0, bar, "say how far it is also where stderr is no terminal"),
     OPTION_FLAG("eta", 0, bar, "the same"),
-    OPTIONS_JOB,
+    OPTIONS_ITEMS,
     OPTIONS_END,
 };
 const struct command command_map = {

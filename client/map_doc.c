@@ -1,7 +1,6 @@
 #include "client/map_doc.h"
 
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -56,7 +55,7 @@ static bool read_halt(struct map_plan *p, const char *s, size_t n, struct err *e
         if (!text_whole(number, 1, percent ? 100 : 1000000, &p->halt_after, err))
             return err_prefix(err, "--halt");
         if (percent)
-            p->halt_after = (int64_t)ceil((double)n * (double)p->halt_after / 100);
+            p->halt_after = ((int64_t)n * p->halt_after + 99) / 100;
         p->halts = true;
         p->at_once = kinds[i].at_once;
         p->on_success = kinds[i].on_success;

@@ -46,6 +46,10 @@ struct options {
 
 /* What one can say of a job that is made from a command line. */
 #define OPTIONS_JOB                                                                                \
+    OPTIONS_ITEMS, OPTION_TEXT("delay", 0, job.delay, "DURATION", "start after so long")
+
+/* The same without --delay, which is something else for `map`. */
+#define OPTIONS_ITEMS                                                                              \
     OPTION_TEXT("name", 'n', job.name, "NAME", "what the job is called"),                          \
         OPTION_TEXT("pool", 'p', job.pool, "POOL", "where its commands run"),                      \
         OPTION_TEXT("priority", 0, job.priority, "N", "higher ones start first"),                  \
@@ -66,7 +70,6 @@ struct options {
                     "start when these jobs have ended"),                                           \
         OPTION_LIST("after-fail", 0, job.after_fail, job.n_after_fail, "ID…",                      \
                     "start when these jobs have not succeeded"),                                   \
-        OPTION_TEXT("delay", 0, job.delay, "DURATION", "start after so long"),                     \
         OPTION_TEXT("at", 0, job.at, "TIME", "start at 22:30 (the next), \"2026-12-24 22:30\""),   \
         OPTION_FLAG("hold", 0, job.hold, "start when it is released, coro release")
 

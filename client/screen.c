@@ -9,6 +9,8 @@
 #include "client/text.h"
 #include "proto/mem.h"
 
+#define COLUMN_MIN 5 /* narrower ones say nothing */
+
 static bool set(const char *name)
 {
     const char *v = getenv(name);
@@ -105,8 +107,9 @@ static size_t width_of(const char *text)
     return text_columns(text, strlen(text));
 }
 
-/* Takes from the elastic column first, then from whichever is the widest. */
-static void shrink(const struct table *t, size_t *widths, size_t total, size_t room)
+/* Takes from the elastic column first, then from whichever is the widest; false: they would be too
+ * narrow to say anything. */
+static bool shrink(const struct table *t, size_t *widths, size_t total, size_t room)
 {
     size_t least = 20;
 
@@ -115,8 +118,8 @@ static void shrink(const struct table *t, size_t *widths, size_t total, size_t r
         for (size_t i = 0; widths[t->elastic] <= least && i < t->columns; i++)
             at = widths[i] > widths[at] ? i : at;
         if (widths[at] <= least) {
-            if (least <= 2)
-                return;
+            if (least <= COLUMN_MIN)
+                return false;
             least /= 2;
             continue;
         }
@@ -125,12 +128,12 @@ static void shrink(const struct table *t, size_t *widths, size_t total, size_t r
         widths[at] -= take;
         total -= take;
     }
+    return true;
 }
 
-/* Widths of the columns; 0: nothing in it. The elastic one gives way to the terminal's width. */
-static void measure(const struct table *t, bool heading, size_t *widths)
+/* Widths of the columns; 0: nothing in it. */
+static void natural_widths(const struct table *t, bool heading, size_t *widths)
 {
-    size_t total = 0;
     for (size_t i = 0; i < t->columns; i++)
         widths[i] = 0;
     for (size_t i = 0; i < t->n; i++) {
@@ -138,13 +141,40 @@ static void measure(const struct table *t, bool heading, size_t *widths)
         if (w > widths[i % t->columns])
             widths[i % t->columns] = w;
     }
-    for (size_t i = 0; i < t->columns; i++) {
-        if (heading && widths[i] > 0 && width_of(t->heads[i]) > widths[i])
+    for (size_t i = 0; heading && i < t->columns; i++) {
+        if (widths[i] > 0 && width_of(t->heads[i]) > widths[i])
             widths[i] = width_of(t->heads[i]);
-        total += widths[i] > 0 ? widths[i] + 2 : 0;
     }
-    if (t->screen->columns > 0)
-        shrink(t, widths, total, t->screen->columns + 2);
+}
+
+/* Leaves out the last column that is there, but for the elastic and the first one. False: there is
+ * no such one. */
+static bool drop_last(const struct table *t, size_t *widths)
+{
+    for (size_t i = t->columns; i-- > 1;) {
+        if (widths[i] > 0 && i != t->elastic) {
+            widths[i] = 0;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The widths at which it fits the terminal; where there is no room for all, the last go. */
+static void measure(const struct table *t, bool heading, size_t *widths)
+{
+    size_t room = t->screen->columns + 2, wanted[TABLE_COLUMNS];
+
+    natural_widths(t, heading, wanted);
+    for (;;) {
+        size_t total = 0;
+        for (size_t i = 0; i < t->columns; i++) {
+            widths[i] = wanted[i];
+            total += wanted[i] > 0 ? wanted[i] + 2 : 0;
+        }
+        if (t->screen->columns == 0 || shrink(t, widths, total, room) || !drop_last(t, wanted))
+            return;
+    }
 }
 
 static void put_cell(const struct table *t, struct buf *out, size_t column, const char *text,
@@ -165,7 +195,7 @@ static void put_cell(const struct table *t, struct buf *out, size_t column, cons
 void table_print(struct table *t, bool heading)
 {
     struct buf out = {0};
-    size_t widths[16], last = 0;
+    size_t widths[TABLE_COLUMNS], last = 0;
 
     measure(t, heading, widths);
     for (size_t i = 0; i < t->columns; i++)

@@ -30,15 +30,18 @@ struct look {
 };
 struct look screen_state(const struct screen *s, const char *state);
 
+enum { TABLE_COLUMNS = 16 };
+
 /*
  * A table: cells are added row by row, then it is printed with columns as wide as they must be.
- * Columns that are empty in every row are left out; on a terminal the elastic one gives way.
+ * Columns that are empty in every row are left out; on a terminal the elastic one gives way, then
+ * all do, then the last are left out.
  */
 struct table {
     const struct screen *screen;
-    size_t columns, elastic; /* elastic: number of the column that may be cut */
-    bool right[16];          /* aligned to the right */
-    const char *heads[16];
+    size_t columns, elastic;   /* elastic: number of the column that may be cut */
+    bool right[TABLE_COLUMNS]; /* aligned to the right */
+    const char *heads[TABLE_COLUMNS];
     struct cell_text {
         char *text; /* safe */
         enum style style;

@@ -1,5 +1,4 @@
 /* The picture of a timeline: one row a task, thin while it waits, thick while a command runs. */
-#include <math.h>
 #include <string.h>
 
 #include "client/get.h"
@@ -95,7 +94,10 @@ static double tick_step(double duration)
         if (duration / steps[i] <= TICKS_MAX)
             return steps[i];
     }
-    return ceil(duration / 86400 / TICKS_MAX) * 86400;
+    double days = 1;
+    while (duration / (days * 86400) > TICKS_MAX)
+        days *= 2;
+    return days * 86400;
 }
 
 static void put_seconds(FILE *out, double s)
