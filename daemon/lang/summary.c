@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "daemon/lang/parser.h"
+#include "proto/url.h"
 
 /* Takes the place of a name in lists: longer helps nobody. */
 enum { SUMMARY_MAX_BYTES = 80, DEPTH_MAX = 20 };
@@ -15,10 +16,28 @@ static void put_line(struct buf *out, const json_t *text)
         buf_add(out, s, n <= SUMMARY_MAX_BYTES ? n : SUMMARY_MAX_BYTES + 1);
 }
 
-static void put_words(struct buf *out, const json_t *words)
+/* An address may have a password in it. */
+static void put_address(struct buf *out, const json_t *request)
+{
+    const json_t *url = json_object_get(request, "url");
+    const char *s = json_string_value(url ? url : request);
+    struct buf public = {0};
+    if (s)
+        url_put_public(&public, s);
+    if (public.len > SUMMARY_MAX_BYTES)
+    public.len = SUMMARY_MAX_BYTES + 1;
+    buf_add(out, public.data, public.len);
+    buf_release(&public);
+}
+
+static void put_words(struct buf *out, const char *verb, const json_t *words)
 {
     size_t i;
     const json_t *word;
+    if (strcmp(verb, "http") == 0) {
+        put_address(out, words);
+        return;
+    }
     if (json_is_string(words)) {
         put_line(out, words);
         return;
@@ -55,7 +74,7 @@ static bool find(const struct parser *p, const json_t *json, unsigned depth, con
         if (is && !*verb)
             *verb = is->name;
         if (is && p->kinds->is_leaf && p->kinds->is_leaf(is)) {
-            put_words(out, v);
+            put_words(out, is->name, v);
             if (out->len > 0)
                 return true;
         }

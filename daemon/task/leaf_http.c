@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "proto/mem.h"
+#include "proto/url.h"
 
 enum {
     MAX_METHOD = 20,
@@ -245,21 +246,16 @@ bool http_is_repeatable(const struct value *request)
 
 void http_request_text(const struct value *request, struct buf *out)
 {
-    const char *url = value_get_string(value_find(request, "url"), NULL);
-    const char *host = strstr(url, "://");
-    host = host ? host + 3 : url;
-    size_t authority = strcspn(host, "/?#"), end = strcspn(host, "?#");
-    const char *at = memrchr(host, '@', authority);
-    const char *from = at ? at + 1 : host;
-    buf_printf(out, "%s %.*s", method_text(request), (int)(host - url), url);
-    buf_add(out, from, (size_t)(host + end - from));
+    buf_printf(out, "%s ", method_text(request));
+    url_put_public(out, value_get_string(value_find(request, "url"), NULL));
 }
 
 /* Answers. */
 
 static bool says_json(const struct value *headers)
 {
-    const char *type = value_get_string(value_find(headers, "content-type"), NULL);
+    const struct value *header = headers ? value_find(headers, "content-type") : NULL;
+    const char *type = header ? value_get_string(header, NULL) : "";
     size_t n = strcspn(type, "; ");
     const char *slash = memchr(type, '/', n);
     if (!slash)
