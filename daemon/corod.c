@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/base/files.h"
 #include "daemon/base/listen.h"
 #include "daemon/base/loop.h"
 #include "daemon/config.h"
@@ -288,7 +288,6 @@ static void stop(struct corod *c)
  * where we were started. */
 static void settle(const struct config *config)
 {
-    struct rlimit files;
     int fd;
     do
         fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -296,10 +295,7 @@ static void settle(const struct config *config)
     close_fd(fd);
     for (int i = 0; i <= 2; i++) /* those just opened stay for what we start */
         fcntl(i, F_SETFD, 0);
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+    files_raise();
     umask(077);
     if (*config->state_dir == '/' && *config->socket == '/' && *config->exec_state == '/' &&
         *config->exec_socket == '/' && (!config->file || *config->file == '/') && chdir("/") < 0)

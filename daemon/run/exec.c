@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/base/files.h"
 #include "proto/errinj.h"
 #include "proto/log.h"
 #include "proto/mem.h"
@@ -101,7 +102,9 @@ static bool spawn_executor(struct exec_client *c)
     posix_spawnattr_setsigdefault(&attr, &all);
     posix_spawnattr_setflags(&attr,
                              POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    files_restore();
     int e = posix_spawn(&c->child, c->spawn, &files, &attr, argv, environ);
+    files_raise();
     if (e) {
         if (e != c->spawn_error)
             log_error("cannot start %s: %s", c->spawn, strerror(e));

@@ -2,6 +2,7 @@
 #include "daemon/run/http.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include "daemon/run/http_private.h"
@@ -9,8 +10,8 @@
 
 enum {
     MAX_STARTING = 64, /* that may resolve names: libcurl makes a thread for each */
-    MAX_IDLE = 100,    /* connections that are kept for the next request */
-    OTHER_FDS = 1024,  /* left for clients, the store, resolving */
+    TRIM_AFTER = 1000,
+    OTHER_FDS = 1024, /* left for clients, the store, resolving */
 };
 
 struct socket {
@@ -87,6 +88,11 @@ static void forget(struct transfer *t)
     }
     map_remove(&c->transfers, t->number);
     transfer_free(t);
+    c->since_trim++;
+    if (!c->transfers.n && c->since_trim >= TRIM_AFTER) { /* what many took is given back */
+        malloc_trim(0);
+        c->since_trim = 0;
+    }
 }
 
 static void end(struct transfer *t, const struct http_answer *a)
@@ -210,7 +216,7 @@ static bool make_multi(struct http_client *c, struct err *err)
     c->curl->multi_setopt(multi, CURLMOPT_SOCKETDATA, c);
     c->curl->multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
     c->curl->multi_setopt(multi, CURLMOPT_TIMERDATA, c);
-    c->curl->multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)MAX_IDLE);
+    c->curl->multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)HTTP_FEW);
     c->multi = multi;
     return true;
 }

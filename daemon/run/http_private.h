@@ -11,6 +11,8 @@
 
 TAILQ_HEAD(transfers, transfer);
 
+enum { HTTP_FEW = 100 }; /* connections that are kept for the next request */
+
 struct http_client {
     struct loop *loop;
     const struct http_options *options;
@@ -21,6 +23,7 @@ struct http_client {
     struct alarm *timer; /* libcurl's */
     struct alarm *kick;  /* some may begin */
     struct netlist allow, deny;
+    size_t since_trim;    /* requests that have ended since memory was given back */
     struct map transfers; /* number → struct transfer */
     struct transfers waiting;
     size_t n_running, max_running; /* handed to libcurl; as many as descriptors allow */

@@ -215,6 +215,8 @@ static CURLcode set_method(struct transfer *t)
 
 static CURLcode set_limits(struct transfer *t)
 {
+    /* Looking for a connection to share takes libcurl a time that grows with their number. */
+    bool many = t->client->n_running > HTTP_FEW;
     const struct {
         CURLoption option;
         long value;
@@ -227,7 +229,8 @@ static CURLcode set_limits(struct transfer *t)
         {CURLOPT_TCP_KEEPALIVE, 1},
         {CURLOPT_TCP_KEEPIDLE, KEEPALIVE_S},
         {CURLOPT_TCP_KEEPINTVL, KEEPALIVE_S},
-        {CURLOPT_FRESH_CONNECT, t->once},
+        {CURLOPT_FRESH_CONNECT, t->once || many},
+        {CURLOPT_FORBID_REUSE, many},
     };
     const char *ca = t->client->options->ca_file;
     CURLcode r = CURLE_OK;

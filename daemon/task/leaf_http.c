@@ -57,6 +57,8 @@ static bool is_ours(const char *name)
 
 static bool headers_are_good(const struct value *v)
 {
+    if (value_type(v) != VALUE_OBJECT)
+        return false;
     for (size_t i = 0; i < value_count(v); i++) {
         const struct value_member *m = value_member(v, i);
         if (!is_text_of(m->key, "!#$%&'*+-.^_`|~", 200) || is_ours(value_get_string(m->key, NULL)))
@@ -67,7 +69,7 @@ static bool headers_are_good(const struct value *v)
         if (!has_no_controls(m->value))
             return false;
     }
-    return value_type(v) == VALUE_OBJECT;
+    return true;
 }
 
 static bool body_is_good(const struct value *v)
@@ -276,7 +278,7 @@ static struct value *answer_of(const struct leaf_outcome *o, bool with_body, boo
         body = with_body ? value_from_bytes(o->out, o->out_len) : value_null();
     struct value_member m[5] = {
         {value_text("status"), value_int(o->status)},
-        {value_text("headers"), o->headers ? value_ref(o->headers) : value_null()},
+        {value_text("headers"), o->headers ? value_ref(o->headers) : value_object(NULL, 0)},
         {value_text(parsed ? "json" : "body"), body},
         {value_text("duration"), value_real(o->duration_s)},
     };

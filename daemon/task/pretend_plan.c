@@ -83,7 +83,7 @@ static bool set_status(struct plan *p, const struct value *v)
 static bool set_headers(struct plan *p, const struct value *v)
 {
     p->headers = v;
-    for (size_t i = 0; i < value_count(v); i++)
+    for (size_t i = 0; value_type(v) == VALUE_OBJECT && i < value_count(v); i++)
         if (value_type(value_member(v, i)->value) != VALUE_STRING)
             return false;
     return value_type(v) == VALUE_OBJECT;

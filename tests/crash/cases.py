@@ -24,6 +24,8 @@ ONLY_PRETENDED = {
     "lines/left-early": "a shell ends at once after its signal, one that is pretended takes 0.23 s",
     "lines/cancelled-while-left": "the same",
     "lines/woken-and-cancelled": "the same; and what comes first at one time is the commands'",
+    **{"http/" + name: "a server that is pretended: see tests/e2e/http_leaf.py"
+       for name in ("answers", "cancelled", "lost", "wrong_values")},
 }
 RUN_CASE_JOB = 7  # tests/lang/run_case.c: who awaits whom says the job's number
 SEEDS = ("1", "2", "3")

@@ -3,6 +3,7 @@
 # test-sanitized: yes
 """HTTP requests of jobs: what is sent, what comes back, what is refused, what survives."""
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -441,6 +442,23 @@ def test_http2():
     finally:
         p.kill()
         p.wait()
+
+
+def test_commands_do_not_have_its_descriptors():
+    """The daemon takes as many as it may; what it starts has what was given."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1000, hard))
+
+    def limits():
+        with daemon.client() as c:
+            job = c.run([{"sh": "ulimit -Sn; ulimit -Hn", "as": "r"}, {"return": "${r.stdout}"}])
+        equal(job["value"], "1000\n%d" % hard)
+        with open("/proc/%d/limits" % daemon.process.pid, encoding="ascii") as f:
+            check("%d %d" % (hard, hard) in " ".join(f.read().split()))
+    try:
+        with_settings("", limits)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_the_environment_says_nothing():
