@@ -1,64 +1,12 @@
 #include <string.h>
 
 #include "client/command.h"
-#include "client/follow.h"
+#include "client/ended.h"
 #include "client/get.h"
-#include "client/outcome.h"
 #include "client/place.h"
 #include "client/screen.h"
 #include "client/view.h"
 #include "proto/mem.h"
-
-/* The job's value, as JSON in one line, or its error. */
-static int print_end(struct conn *conn, json_int_t id)
-{
-    struct cli *c = conn->cli;
-    struct err err = {0};
-    json_t *job = conn_call(conn, "job.get", json_pack("{s:I}", "id", id), &err);
-
-    if (job == NULL)
-        return cli_fail(c, &err);
-    int status = outcome_status(job);
-    json_t *value = json_object_get(job, "value"), *error = json_object_get(job, "error");
-    if (c->json) {
-        view_json(c, job);
-    } else if (status == EXIT_OK) {
-        json_dumpf(value, c->out.file, JSON_ENCODE_ANY);
-        fputc('\n', c->out.file);
-    }
-    if (status != EXIT_OK) {
-        struct buf line = {0};
-        if (json_is_object(error))
-            outcome_put_error(&c->err, &line, error, 0);
-        else
-            buf_addstr(&line, get_text(job, "state"));
-        cli_problem(c, "job %lld: %s", (long long)id, buf_cstr(&line));
-        buf_release(&line);
-    }
-    json_decref(job);
-    return status;
-}
-
-static int show_end(struct conn *conn, const struct options *o, json_int_t id)
-{
-    struct err err = {0};
-    struct follow f = {.conn = conn,
-                       .job = id,
-                       .streams = o->follow ? "both" : NULL,
-                       .prints = o->follow,
-                       .wait = true,
-                       .detach = true};
-
-    int status = follow_run(&f, &err);
-    json_decref(f.ended);
-    if (status == EXIT_COROD)
-        return cli_fail(conn->cli, &err);
-    if (status == EXIT_INTERRUPT)
-        return status;
-    if (o->wait)
-        return print_end(conn, id);
-    return status;
-}
 
 static int submit_file(struct conn *conn, const struct options *o, const char *path)
 {
@@ -85,7 +33,7 @@ static int submit_file(struct conn *conn, const struct options *o, const char *p
         else if (!o->wait && !o->follow)
             fprintf(c->out.file, "%lld\n", (long long)id);
         else
-            status = show_end(conn, o, id);
+            status = ended_show(conn, o, id);
         json_decref(accepted);
     }
     buf_release(&text);

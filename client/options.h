@@ -31,6 +31,7 @@ struct options {
     bool force;                            /* rm, queue rm */
     bool nowait, immediate;                /* queue */
     bool freeze;                           /* pause */
+    bool failed;                           /* retry */
     const char *since, *until, *owner;     /* ls; owner: queue too */
     const char *columns, *sort;            /* ls */
     bool reverse;                          /* ls */

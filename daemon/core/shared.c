@@ -1,6 +1,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "daemon/core/state.h"
 #include "proto/log.h"
@@ -10,6 +11,17 @@ void sha256(const void *p, size_t len, unsigned char out[SHA_BYTES])
 {
     if (EVP_Digest(p, len, out, NULL, EVP_sha256(), NULL) != 1)
         fatal("SHA-256 is not available");
+}
+
+void uuid7(unsigned char u[16], int64_t now_us)
+{
+    uint64_t ms = (uint64_t)(now_us / 1000);
+    if (getrandom(u, 16, 0) != 16)
+        memset(u, 0, 16);
+    for (int i = 0; i < 6; i++)
+        u[i] = (unsigned char)(ms >> (8 * (5 - i)));
+    u[6] = (unsigned char)((u[6] & 0x0f) | 0x70);
+    u[8] = (unsigned char)((u[8] & 0x3f) | 0x80);
 }
 
 static uint64_t key_of(const unsigned char sha[SHA_BYTES])

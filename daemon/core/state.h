@@ -232,6 +232,7 @@ int exit_of_job(enum job_state state, const struct value *error);
 
 /* shared.c */
 void sha256(const void *p, size_t len, unsigned char out[SHA_BYTES]);
+void uuid7(unsigned char u[16], int64_t now_us); /* version 7 (RFC 9562), of the wall clock */
 struct shared *shared_find(struct map *m,
                            const unsigned char sha[SHA_BYTES]); /* a new reference or NULL */
 struct shared *shared_add(struct map *m, const unsigned char sha[SHA_BYTES]); /* one reference */

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "daemon/core/state.h"
 #include "proto/errors.h"
@@ -64,17 +63,6 @@ static void fail(struct submit *s, const struct err *err)
 {
     s->on_submitted(s->arg, NULL, err->code == ERR_INVALID_JOB ? &s->errors : NULL, err);
     submit_free(s);
-}
-
-static void uuid7(unsigned char u[16], int64_t now_us)
-{
-    uint64_t ms = (uint64_t)(now_us / 1000);
-    if (getrandom(u, 16, 0) != 16)
-        memset(u, 0, 16);
-    for (int i = 0; i < 6; i++)
-        u[i] = (unsigned char)(ms >> (8 * (5 - i)));
-    u[6] = (unsigned char)((u[6] & 0x0f) | 0x70);
-    u[8] = (unsigned char)((u[8] & 0x3f) | 0x80);
 }
 
 static void next_in_line(struct submit *s);

@@ -3,13 +3,16 @@
 # test-sanitized: yes
 """Steering jobs that live: pause with and without freeze, resume, kill, pools that are paused; all of it survives
 kill -9 of the daemon and of the executor."""
+import json
 import os
+import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
-from corod import Daemon, RpcError, check, equal, run_tests, wait_until  # noqa: E402
+from corod import Daemon, RpcError, check, equal, program, run_tests, wait_until  # noqa: E402
 
 daemon = Daemon()
 
@@ -77,7 +80,6 @@ def restart_executor(c):
 
 def test_what_waits_is_passed_and_keeps_its_place():
     with daemon.client() as c:
-        c.call("pool.set", name="one", slots=1)
         # Each says when it ran: the file is the order.
         order = os.path.join(daemon.directory, "order")
         def say(word):
@@ -369,7 +371,6 @@ def test_kill_of_those_that_do_not_end():
 
 def test_kill_of_what_waits_or_is_paused_or_frozen():
     with daemon.client() as c:
-        c.call("pool.set", name="one", slots=1)
         jobs = [c.submit({"main": {"gather": [{"run": ["sleep", mark(1104)]}] * 3}, "pool": "one"}) for _ in range(3)]
         wait_until(lambda: none_stopped(1104, 1), "the first command")
         c.call("job.pause", id=jobs[0], freeze=True)
@@ -608,8 +609,82 @@ def test_many_items():
         equal(rows("SELECT count(*) FROM task_end WHERE job = ? AND state = 4", again["id"]), [(n + 1,)])
 
 
+def coro(*words, status=0):
+    """What `coro` prints."""
+    done = subprocess.run([program("coro"), "--socket", daemon.socket, *map(str, words)], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    equal(done.returncode, status, "%s: %s%s" % (words, done.stdout, done.stderr))
+    return done.stdout if status == 0 else done.stderr
+
+
+def test_the_client():
+    with daemon.client() as c:
+        job = c.submit({"name": "steered", "main": {"run": ["sleep", mark(1107)]}})
+        wait_until(lambda: none_stopped(1107, 1), "it")
+        coro("pause", "steered")
+        equal(json.loads(coro("pause", "--json", "--freeze", job))[0]["state"], "paused")
+        check("paused" in coro(), "the overview")
+        wait_until(lambda: all_stopped(1107, 1), "it to be frozen")
+        coro("resume", "all")
+        check("is not paused" in coro("resume", job, status=125))
+        coro("kill", "last")
+        equal(coro("wait", job, status=130), "")
+        check("has not ended" not in coro("retry", "-n", "last"))
+        again = int(coro("retry", "last"))
+        check("has not ended" in coro("retry", again, status=125))
+        coro("kill", again)
+        coro("pool", "pause", "one")
+        check("paused" in coro("pool", "ls"))
+        coro("pool", "resume", "one")
+        check("there is no pool" in coro("pool", "pause", "nowhere", status=125))
+        i = Items(c, "client")
+        i.bad("b")
+        first = i.submit(gather(return_exceptions=True, do=[RUN_ITEM, {"return": "${x}"}]), ["a", "b"])
+        c.finish(first)
+        i.bad()
+        i.ran()
+        equal(coro("retry", "--failed", "-w", first), '["a", "b"]\n')
+        equal(i.ran(), ["b"])
+
+
+def test_a_command_that_is_lost():
+    with daemon.client() as c:
+        for kept in (None, "fail", "retry"):
+            lost = {"run": ["sleep", mark(1108)]}
+            if kept:
+                lost["on_lost"] = kept
+            for end in ("monitor", "boot"):
+                job = c.submit(lost)
+                wait_until(lambda: none_stopped(1108, 1), "it")
+                command = list(processes(1108))[0]
+                if end == "monitor":
+                    with open("/proc/%d/stat" % command, encoding="ascii") as f:
+                        os.kill(int(f.read().rsplit(")", 1)[1].split()[1]), signal.SIGKILL)
+                else:  # as if the machine had died: all is gone, and the boot is another one
+                    daemon.kill()
+                    for pid in daemon.pids():
+                        os.kill(pid, signal.SIGKILL)
+                    wait_until(lambda: gone(1108), "the end of all processes")
+                    with sqlite3.connect(os.path.join(daemon.state, "corod.db")) as db:
+                        db.execute("UPDATE attempt SET boot = 'another' WHERE ended IS NULL")
+                    shutil.rmtree(os.path.join(daemon.state, "exec"))
+                    daemon.start()
+                    c = daemon.client()
+                if kept == "retry":
+                    wait_until(lambda: none_stopped(1108, 1) and list(processes(1108)) != [command], "it to run again")
+                    c.call("job.kill", id=job)
+                    wait_until(lambda: gone(1108), "its end")
+                else:
+                    done = c.finish(job)
+                    equal((done["state"], done["exit"], done["error"]["type"]), ("lost", 125, "LostError"), end)
+                wait_until(lambda: c.call("job.get", id=job)["attempts"]["running"] == 0, "the row of its end")
+                equal([how for how, in rows("SELECT how FROM attempt WHERE job = ? ORDER BY number", job)],
+                      [4, 2] if kept == "retry" else [4], "%s %s" % (kept, end))
+
+
 if __name__ == "__main__":
     with daemon:
         with daemon.client() as first:  # a test that fails leaves the slots of others alone
             first.call("pool.set", name="default", slots=100)
+            first.call("pool.set", name="one", slots=1)
         run_tests(globals(), sys.argv[1:])
