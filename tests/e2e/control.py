@@ -371,6 +371,7 @@ def test_kill_of_those_that_do_not_end():
 
 def test_kill_of_what_waits_or_is_paused_or_frozen():
     with daemon.client() as c:
+        c.call("pool.set", name="one", slots=1)
         jobs = [c.submit({"main": {"gather": [{"run": ["sleep", mark(1104)]}] * 3}, "pool": "one"}) for _ in range(3)]
         wait_until(lambda: none_stopped(1104, 1), "the first command")
         c.call("job.pause", id=jobs[0], freeze=True)

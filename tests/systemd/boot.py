@@ -166,6 +166,47 @@ class Scenario:
         equal(self.show(self.job)["state"], "failed", "the job fails when its commands are stopped")
         check(not self.lines("end"), "no command came to its end")
 
+    def frozen(self, group):
+        return "frozen 1" in self.m.out("cat", "/sys/fs/cgroup%s/cgroup.events" % group)
+
+    def freeze(self):
+        """A frozen command is stopped by its cgroup, with all that it has started."""
+        m = self.m
+        script = "setsid sh -c 'while :; do date +%s%N >/tmp/load/beat; sleep 0.02; done' & wait"
+        beat = lambda: m.run("cat", "/tmp/load/beat", check=False).stdout
+        m.run("rm", "-rf", "/tmp/load")
+        m.run("mkdir", "-m", "777", "/tmp/load")
+        job = self.coro("add", "--", "sh", "-c", script).stdout.strip()
+        m.until(beat, 15, "it beats")
+        pid = m.out("pgrep", "-f", "-o", "setsid sh")
+        group = m.out("sh", "-c", "grep '^0::' /proc/%s/cgroup" % pid)[3:]
+        self.coro("pause", "--freeze", job)
+        m.until(lambda: self.frozen(group), 15, "its cgroup is frozen")
+        for unit in ("corod", "corod-exec"):
+            old = self.pid(unit)
+            m.run("kill", "-9", str(old))
+            self.new_pid(unit + ".service", old)
+        equal(self.show(job)["state"], "paused", "it is paused after kills of daemon and executor")
+        last = beat()
+        self.coro("run", "--", "sleep", "0.3")
+        check(self.frozen(group) and beat() == last, "it is frozen after them")
+        self.coro("resume", job)
+        m.until(lambda: not self.frozen(group) and beat() != last, 15, "it goes on")
+        check(True, "it goes on when it is resumed")
+        self.coro("pause", "--freeze", job)
+        m.until(lambda: self.frozen(group), 15, "its cgroup is frozen again")
+        self.coro("cancel", job)
+        m.until(lambda: self.show(job)["state"] == "cancelled", 9, "it takes its SIGTERM")
+        check(True, "a frozen command takes its SIGTERM")
+        job = self.coro("add", "--", "sh", "-c", script).stdout.strip()
+        m.until(lambda: m.run("pgrep", "-f", "setsid sh", check=False).stdout, 15, "another one")
+        self.coro("pause", "--freeze", job)
+        self.coro("kill", job)
+        equal(self.show(job)["state"], "cancelled", "a frozen job is killed")
+        m.until(lambda: not m.run("pgrep", "-f", "load/beat", check=False).stdout, 15, "nothing is left of it")
+        check(True, "nothing is left of it")
+        equal(self.coro("run", "--", "echo", "next").stdout, "next\n", "the next command runs")
+
     def client_waits(self):
         """While the daemon restarts, clients wait instead of starting one of their own."""
         old = self.pid("corod")
@@ -255,7 +296,7 @@ def main():
     try:
         for step in (scenario.install, scenario.first_commands, scenario.sandbox,
                      scenario.disturb, scenario.stopped_meanwhile, scenario.commands_stopped,
-                         scenario.client_waits,
+                         scenario.freeze, scenario.client_waits,
                      scenario.watchdog, scenario.journal, scenario.security, scenario.end,
                          scenario.personal):
             step()
