@@ -131,11 +131,9 @@ static void add_query(struct batch *q, const struct job_list_params *p, int64_t 
     batch_int(q, below);
     batch_int(q, p->limit + 1);
     int_or_null(q, p->until, p->until);
+    batch_int(q, least);
     if (p->ids)
         add_ids(q, p->ids);
-    else
-        batch_null(q);
-    batch_int(q, least);
     if (least) {
         batch_add(q, way->next);
         batch_int(q, least);

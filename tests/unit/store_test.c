@@ -240,8 +240,8 @@ START_TEST(a_question_that_cannot_be_answered_is_an_error_not_the_end)
     close(fd);
     fix_open("db");
     batch_add(&b, ST_JOB_LIST);
-    for (int i = 1; i <= 9; i++) {
-        if (i == 2)
+    for (int i = 1; i <= 11; i++) {
+        if (i == 2 || i == 11)
             batch_int(&b, 0);
         else if (i == 5)
             batch_str(&b, "key");
