@@ -104,6 +104,56 @@ static int daemon_stop(struct cli *c, const struct options *o, int argc, char **
     return EXIT_OK;
 }
 
+static void add_row(struct table *t, const char *what, struct buf *text)
+{
+    table_add(t, STYLE_DIM, what);
+    table_add(t, STYLE_PLAIN, buf_cstr(text));
+    buf_clear(text);
+}
+
+static void put_bytes(struct buf *b, int64_t bytes)
+{
+    if (bytes < 1000 * 1000)
+        buf_printf(b, "%.1f kB", (double)bytes / 1e3);
+    else
+        buf_printf(b, "%.1f MB", (double)bytes / 1e6);
+}
+
+/* What is kept of jobs that have ended, and where. */
+static void add_kept(struct table *t, const json_t *stats)
+{
+    struct buf text = {0};
+    const json_t *store = json_object_get(stats, "store"), *kept = json_object_get(stats, "kept");
+    const char *swept = get_text(kept, "last_sweep");
+
+    if (json_is_integer(json_object_get(kept, "jobs"))) {
+        buf_printf(&text, "%lld kept", (long long)get_int(kept, "jobs"));
+        if (get_int(kept, "removed") > 0)
+            buf_printf(&text, ", %lld removed since the start",
+                       (long long)get_int(kept, "removed"));
+        add_row(t, "ended_jobs", &text);
+    }
+    put_bytes(&text, get_int(store, "db_bytes"));
+    buf_addstr(&text, " and ");
+    put_bytes(&text, get_int(store, "wal_bytes"));
+    buf_addstr(&text, " of its log");
+    if (get_int(kept, "free_bytes") > 0) {
+        buf_addstr(&text, ", ");
+        put_bytes(&text, get_int(kept, "free_bytes"));
+        buf_addstr(&text, " free");
+    }
+    add_row(t, "database", &text);
+    if (json_is_integer(json_object_get(kept, "log_bytes"))) {
+        put_bytes(&text, get_int(kept, "log_bytes"));
+        add_row(t, "command_logs", &text);
+    }
+    if (*swept != '\0') {
+        buf_addstr(&text, swept);
+        add_row(t, "last_sweep", &text);
+    }
+    buf_release(&text);
+}
+
 static void print_status(struct cli *c, const json_t *stats)
 {
     struct table t;
@@ -126,6 +176,7 @@ static void print_status(struct cli *c, const json_t *stats)
     text_put_duration(&up, get_real(stats, "uptime"));
     table_add(&t, STYLE_DIM, "uptime");
     table_add(&t, STYLE_PLAIN, buf_cstr(&up));
+    add_kept(&t, stats);
     if (json_is_true(json_object_get(stats, "draining"))) {
         table_add(&t, STYLE_DIM, "draining");
         table_add(&t, STYLE_YELLOW, "no new jobs are accepted");

@@ -49,7 +49,10 @@ bool db_is_bug(int rc);
  * descriptor of the file with the lock against a second daemon; close it after the last connection
  * (closing any descriptor of a file drops the POSIX locks that SQLite holds on it).
  */
-bool db_open_file(struct db *d, const char *path, int *ret_fd, struct err *err);
+bool db_open_file(struct db *d, const char *path, int *ret_fd, bool *ret_unchecked,
+                  struct err *err);
+/* Reads all of it: whether its structure is sound; else err says what is wrong (EBADMSG). */
+bool db_quick_check(struct db *d, const char *path, struct err *err);
 
 /* Whether a file looks like a database of ours; then, connected, whether all of it is sound. name
  * is what errors call it. */

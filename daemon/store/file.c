@@ -45,6 +45,7 @@ struct look {
     int fd;
     bool created, is_new; /* made by this call; empty */
     bool has_wal, has_shm, has_journal;
+    bool unchecked; /* after an unclean end, and large: to be checked while it is used */
     off_t bytes;
 };
 
@@ -152,6 +153,10 @@ static bool look_at(const char *path, struct look *k, struct err *err)
     const char *dir = dirname(copy);
     if (faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) < 0)
         return err_errno(err, "the database needs to write in %s", dir);
+    if (st.st_uid != geteuid())
+        return err_set(err, EPERM,
+                       "the database %s belongs to user %lu, not to %lu: it is not used", path,
+                       (unsigned long)st.st_uid, (unsigned long)geteuid());
     if (has_bytes(path, RESTORE_SUFFIX))
         return err_set(err, EBUSY,
                        "a restore of %s was interrupted: restore the backup again (corod "
@@ -162,11 +167,13 @@ static bool look_at(const char *path, struct look *k, struct err *err)
     k->has_shm = has_bytes(path, "-shm");
     k->has_journal = has_bytes(path, "-journal");
     k->is_new = st.st_size == 0;
+    if (k->is_new && k->has_wal) /* SQLite would remove the log */
+        return refuse_damaged(err, path, "it is empty, but its log is not");
     return k->is_new || check_header(k, path, err);
 }
 
 /* PRAGMA quick_check gives "ok" or what is wrong. */
-static bool quick_check(struct db *d, const char *path, struct err *err)
+bool db_quick_check(struct db *d, const char *path, struct err *err)
 {
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(d->handle, "PRAGMA quick_check(1)", -1, &stmt, NULL);
@@ -226,14 +233,18 @@ static bool check_statements(struct db *d, const char *path, struct err *err)
     return true;
 }
 
-static bool check_content(struct db *d, const struct look *k, const char *path, struct err *err)
+static bool check_content(struct db *d, struct look *k, const char *path, struct err *err)
 {
     int64_t application, version;
+    bool unclean = k->has_wal || k->has_journal;
     if (k->is_new)
         return true;
-    if (k->bytes <= (k->has_wal || k->has_journal ? CHECK_UNCLEAN_BYTES : CHECK_ALWAYS_BYTES) &&
-        !quick_check(d, path, err))
-        return false;
+    if (k->bytes <= (unclean ? CHECK_UNCLEAN_BYTES : CHECK_ALWAYS_BYTES)) {
+        if (!db_quick_check(d, path, err))
+            return false;
+    } else {
+        k->unchecked = unclean;
+    }
     if (!db_number(d, "PRAGMA application_id", &application, err) ||
         !db_number(d, "PRAGMA user_version", &version, err))
         return fail_open(path, err);
@@ -253,13 +264,14 @@ bool db_check_header(int fd, const char *name, struct err *err)
 bool db_check_whole(struct db *d, const char *name, struct err *err)
 {
     int64_t application, version;
-    return quick_check(d, name, err) && db_number(d, "PRAGMA application_id", &application, err) &&
+    return db_quick_check(d, name, err) &&
+           db_number(d, "PRAGMA application_id", &application, err) &&
            db_number(d, "PRAGMA user_version", &version, err) &&
            check_version(name, application, version, err) &&
            (version < newest_version() || check_statements(d, name, err));
 }
 
-static bool bring_up(struct db *d, const struct look *k, const char *path, struct err *err)
+static bool bring_up(struct db *d, struct look *k, const char *path, struct err *err)
 {
     int64_t version = 0;
     if (!db_connect(d, path, WRITER_CACHE_KIB, err))
@@ -302,7 +314,7 @@ bool db_sync_dir(const char *path, struct err *err)
     return (fd >= 0 && fsync(fd) == 0) || err_errno(err, "sync the directory of %s", path);
 }
 
-bool db_open_file(struct db *d, const char *path, int *ret_fd, struct err *err)
+bool db_open_file(struct db *d, const char *path, int *ret_fd, bool *ret_unchecked, struct err *err)
 {
     struct look k = {.fd = -1};
     struct db db = {0};
@@ -315,5 +327,6 @@ bool db_open_file(struct db *d, const char *path, int *ret_fd, struct err *err)
     }
     *d = db;
     *ret_fd = k.fd;
+    *ret_unchecked = k.unchecked;
     return true;
 }

@@ -77,6 +77,8 @@ struct store {
     bool hurry;                /* store_drain: do not wait for the next try */
     uint64_t failures;         /* of commits */
     bool in_trouble, trouble_news;
+    bool damaged;      /* the file: nothing more is written, trouble says why */
+    bool check_wanted; /* of the whole file, by a worker that has nothing else to do */
     struct err trouble;
     bool checkpoint_wanted, checkpoint_runs;
     struct read_queue asked, answered;
@@ -87,6 +89,9 @@ struct store {
 int store_is_closing(void *arg);
 /* A copy of the database in a file without a name; -1 with err. In a worker's thread. */
 int store_make_copy(struct store *s, struct err *err);
+
+/* What a thread found (why->code EBADMSG) is trouble for good. The mutex is held. */
+void store_found_damage(struct store *s, const struct err *why);
 
 /* Thread bodies; arg is the store, or the worker. */
 void *writer_run(void *arg);

@@ -9,6 +9,18 @@
 
 enum { THREAD_STACK_BYTES = 1 << 20, SCAN_CACHE_KIB = 2048 };
 
+void store_found_damage(struct store *s, const struct err *why)
+{
+    if (s->damaged)
+        return;
+    s->damaged = s->in_trouble = s->trouble_news = true;
+    err_set(&s->trouble, EBADMSG,
+            "the database %s is damaged (%.300s): nothing is written to it any more. End the "
+            "daemon and restore a backup, see corod(8)",
+            s->path, why->text);
+    wakeup_send(s->wakeup);
+}
+
 static void tell(struct read_job *j)
 {
     const struct err *err = j->failed ? &j->err : NULL;
@@ -96,12 +108,14 @@ struct store *store_open(const char *path, bool full_sync, struct loop *l,
 {
     struct db writer;
     int fd;
-    if (!db_open_file(&writer, path, &fd, err))
+    bool unchecked;
+    if (!db_open_file(&writer, path, &fd, &unchecked, err))
         return NULL;
     struct store *s = xcalloc(1, sizeof *s);
     s->path = xstrdup(path);
     s->fd = fd;
     s->writer = writer;
+    s->check_wanted = unchecked;
     s->events = *events;
     s->arg = arg;
     init_sync(s);
@@ -140,6 +154,8 @@ void store_close(struct store *s)
     for (struct read_job *j; (j = read_queue_pop(&s->answered));)
         read_job_free(j);
     db_release(&s->scan);
+    if (s->damaged) /* the log stays beside the file as it is */
+        sqlite3_db_config(s->writer.handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     for (size_t i = 0; i < WORKERS; i++)
         db_release(&s->workers[i].db);
     /* The last connection moves the log into the database and removes it. */

@@ -1,3 +1,5 @@
+#include <errno.h>
+
 #include "daemon/store/private.h"
 #include "proto/errinj.h"
 #include "proto/mem.h"
@@ -96,6 +98,18 @@ static void checkpoint(struct worker *w)
         sqlite3_wal_checkpoint_v2(w->db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
+/* A large file, after an unclean end: starting did not wait for this. */
+static void check(struct worker *w)
+{
+    struct store *s = w->store;
+    struct err err;
+    bool ok = connect_worker(w, &err) && db_quick_check(&w->db, s->path, &err);
+    pthread_mutex_lock(&s->mutex);
+    if (!ok && err.code == EBADMSG)
+        store_found_damage(s, &err);
+    pthread_mutex_unlock(&s->mutex);
+}
+
 void *store_worker_run(void *arg)
 {
     struct worker *w = arg;
@@ -114,8 +128,15 @@ void *store_worker_run(void *arg)
             pthread_mutex_unlock(&s->mutex);
             answer(w, j);
             pthread_mutex_lock(&s->mutex);
+            if (j->failed && j->err.code == EBADMSG)
+                store_found_damage(s, &j->err);
             read_queue_push(&s->answered, j);
             wakeup_send(s->wakeup);
+        } else if (s->check_wanted) {
+            s->check_wanted = false;
+            pthread_mutex_unlock(&s->mutex);
+            check(w);
+            pthread_mutex_lock(&s->mutex);
         } else {
             pthread_cond_wait(&s->worker_cond, &s->mutex);
         }

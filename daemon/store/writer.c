@@ -78,6 +78,8 @@ static bool wait_for(struct store *s, pthread_cond_t *cond, int seconds)
 
 static void want_checkpoint(struct store *s)
 {
+    if (s->damaged)
+        return;
     s->wal_pages_asked = s->wal_pages;
     s->checkpoint_wanted = true;
     pthread_cond_signal(&s->worker_cond);
@@ -97,7 +99,7 @@ static void keep_log_short(struct store *s)
         return;
     }
     s->checkpoint_wanted = false;
-    if (s->checkpoint_runs) /* looked at again after the next commit */
+    if (s->checkpoint_runs || s->damaged) /* looked at again after the next commit */
         return;
     s->wal_pages_asked = s->wal_pages;
     pthread_mutex_unlock(&s->mutex);
@@ -117,14 +119,16 @@ static void on_success(struct store *s, int64_t took_us)
     st->wal_bytes = s->wal_pages ? 32 + (int64_t)s->wal_pages * (s->page_bytes + 24) : 0;
     s->batch = NULL;
     s->committed = true;
-    s->trouble_news |= s->in_trouble;
-    s->in_trouble = false;
+    s->trouble_news |= s->in_trouble && !s->damaged;
+    s->in_trouble = s->damaged;
 }
 
 static void on_failure(struct store *s, const struct err *why)
 {
     s->failures++;
-    if (!s->in_trouble) {
+    if (why->code == EBADMSG) {
+        store_found_damage(s, why);
+    } else if (!s->in_trouble) {
         s->trouble = *why;
         s->trouble_news = true;
         s->in_trouble = true;
@@ -135,10 +139,11 @@ static void on_failure(struct store *s, const struct err *why)
 static void try_batch(struct store *s)
 {
     const struct batch *b = s->batch;
-    struct err err;
+    struct err err = s->trouble;
+    bool damaged = s->damaged;
     pthread_mutex_unlock(&s->mutex);
     int64_t begun_us = clock_boot_us();
-    bool ok = write_batch(s, b, &err);
+    bool ok = !damaged && write_batch(s, b, &err);
     int64_t took_us = clock_boot_us() - begun_us;
     pthread_mutex_lock(&s->mutex);
     if (ok)

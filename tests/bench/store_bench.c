@@ -124,10 +124,11 @@ static double bench_bare(int batch_rows)
     struct db d;
     sqlite3_stmt *begin_end[2], *insert;
     int fd;
+    bool unchecked;
     int64_t seq = 0, begun_us, now_us;
     long commits = 0;
     unlink("bench.db");
-    if (!db_open_file(&d, "bench.db", &fd, &err))
+    if (!db_open_file(&d, "bench.db", &fd, &unchecked, &err))
         die(err.text);
     exec(d.handle, is_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
     exec(d.handle, "PRAGMA wal_autocheckpoint = 1000");

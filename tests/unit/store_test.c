@@ -32,7 +32,8 @@ START_TEST(every_statement_fits_the_schema)
 {
     struct db d;
     int fd;
-    ck_assert_msg(db_open_file(&d, "db", &fd, &fix_err), "%s", fix_err.text);
+    bool unchecked;
+    ck_assert_msg(db_open_file(&d, "db", &fd, &unchecked, &fix_err), "%s", fix_err.text);
     for (enum statement s = 0; s < ST_COUNT; s++) {
         sqlite3_stmt *stmt = db_statement(&d, s, &fix_err);
         ck_assert_msg(stmt != NULL, "%s", statement_name(s));
@@ -230,7 +231,8 @@ START_TEST(a_question_that_cannot_be_answered_is_an_error_not_the_end)
     struct batch b = {0};
     struct db d;
     int fd;
-    ck_assert(db_open_file(&d, "db", &fd, &fix_err));
+    bool unchecked;
+    ck_assert(db_open_file(&d, "db", &fd, &unchecked, &fix_err));
     ck_assert(
         db_exec(&d,
                 "INSERT INTO job(id, uuid, uid, gid, priority, labels, program, state, created)"
