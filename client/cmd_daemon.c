@@ -111,7 +111,7 @@ static void add_row(struct table *t, const char *what, struct buf *text)
     buf_clear(text);
 }
 
-static void put_bytes(struct buf *b, int64_t bytes)
+static void put_size(struct buf *b, int64_t bytes)
 {
     if (bytes < 1000 * 1000)
         buf_printf(b, "%.1f kB", (double)bytes / 1e3);
@@ -133,18 +133,18 @@ static void add_kept(struct table *t, const json_t *stats)
                        (long long)get_int(kept, "removed"));
         add_row(t, "ended_jobs", &text);
     }
-    put_bytes(&text, get_int(store, "db_bytes"));
+    put_size(&text, get_int(store, "db_bytes"));
     buf_addstr(&text, " and ");
-    put_bytes(&text, get_int(store, "wal_bytes"));
+    put_size(&text, get_int(store, "wal_bytes"));
     buf_addstr(&text, " of its log");
     if (get_int(kept, "free_bytes") > 0) {
         buf_addstr(&text, ", ");
-        put_bytes(&text, get_int(kept, "free_bytes"));
+        put_size(&text, get_int(kept, "free_bytes"));
         buf_addstr(&text, " free");
     }
     add_row(t, "database", &text);
     if (json_is_integer(json_object_get(kept, "log_bytes"))) {
-        put_bytes(&text, get_int(kept, "log_bytes"));
+        put_size(&text, get_int(kept, "log_bytes"));
         add_row(t, "command_logs", &text);
     }
     if (*swept != '\0') {
