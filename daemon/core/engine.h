@@ -176,7 +176,8 @@ struct job_setting {
     int priority;
     int64_t delay_us, at_us; /* has_time: from now; wall clock; 0: none. Both 0: at once */
 };
-/* Of a job that has not started. False with err (ERR_STATE; ERR_PARAMS: there is no such pool). */
+/* Of a job that has not started, or waits for its first slot: then without a time. False with err
+ * (ERR_STATE; ERR_PARAMS: there is no such pool). */
 bool engine_set_job(struct engine *e, uint64_t id, const struct job_setting *s, struct err *err);
 /*
  * Removes a job that has ended, with all that belongs to it: it is gone with the next commit, its

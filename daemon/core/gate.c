@@ -270,10 +270,20 @@ static struct live *gated(struct engine *e, uint64_t id, const char *what, struc
         return job;
     if (!job || job->ended)
         err_set(err, ERR_STATE, "job %llu has ended", (unsigned long long)id);
+    else if (job->state == JOB_STATE_QUEUED)
+        err_set(err, ERR_STATE, "job %llu is queued already: pause it instead",
+                (unsigned long long)id);
     else
         err_set(err, ERR_STATE, "job %llu is %s: only one that has not started can be %s",
                 (unsigned long long)id, job_state_name(job->state), what);
     return NULL;
+}
+
+void gate_set_time(struct engine *e, struct live *job, int64_t delay_us, int64_t at_us)
+{
+    set_time(e, job->gate, delay_us ? engine_now_us(e) + delay_us : 0,
+             at_us > clock_real_us() ? at_us : 0);
+    refresh(e, job);
 }
 
 bool engine_hold(struct engine *e, uint64_t id, struct err *err)
@@ -296,49 +306,5 @@ bool engine_release(struct engine *e, uint64_t id, struct err *err)
                        job_state_name(job->state));
     job->gate->held = false;
     refresh(e, job);
-    return true;
-}
-
-static void replace(char **text, const char *with)
-{
-    free(*text);
-    *text = *with ? xstrdup(with) : NULL;
-}
-
-static void write_setting(struct engine *e, const struct live *job)
-{
-    batch_add(&e->open, ST_JOB_SET);
-    batch_int(&e->open, (int64_t)job->id);
-    batch_str(&e->open, job->name);
-    batch_str(&e->open, job->pool);
-    batch_int(&e->open, job->priority);
-    batch_json_or_null(&e->open, job->labels);
-}
-
-bool engine_set_job(struct engine *e, uint64_t id, const struct job_setting *s, struct err *err)
-{
-    struct live *job = gated(e, id, "changed", err);
-    if (!job)
-        return false;
-    if (s->pool && !engine_has_pool(e, s->pool))
-        return err_set(err, ERR_PARAMS,
-                       "there is no pool \"%.64s\" (coro pool set NAME SLOTS creates one)",
-                       s->pool);
-    if (s->name)
-        replace(&job->name, s->name);
-    if (s->pool)
-        replace(&job->pool, s->pool);
-    if (s->labels) {
-        value_unref(job->labels);
-        job->labels = value_ref(s->labels);
-    }
-    if (s->has_priority)
-        job->priority = s->priority;
-    write_setting(e, job);
-    if (s->has_time) {
-        set_time(e, job->gate, s->delay_us ? engine_now_us(e) + s->delay_us : 0,
-                 s->at_us > clock_real_us() ? s->at_us : 0);
-        refresh(e, job);
-    }
     return true;
 }

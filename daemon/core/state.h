@@ -202,6 +202,8 @@ void gate_new(struct engine *e, struct live *job, const struct gate_setting *s);
 /* Ends it when that is decided already. */
 void gate_check(struct engine *e, struct live *job);
 void gate_free(struct engine *e, struct live *job);
+/* From now; wall clock; 0: none. */
+void gate_set_time(struct engine *e, struct live *job, int64_t delay_us, int64_t at_us);
 void gate_cancel(struct engine *e, struct live *job);
 /* Tells those that wait for the job. */
 void gates_on_end(struct engine *e, struct live *ended);

@@ -291,6 +291,24 @@ void pools_leave(struct leaf *leaf)
     free(x);
 }
 
+size_t pools_take_job(struct pools *p, uint64_t job, struct leaf ***ret)
+{
+    struct leaf **all = NULL;
+    size_t n = 0, cap = 0;
+    for (struct pool *pool = p->first; pool; pool = pool->next) {
+        for (size_t i = 0; i < pool->n; i++) {
+            if (pool->heap[i]->leaf->job != job)
+                continue;
+            all = xgrow(all, &cap, n + 1, sizeof(struct leaf *));
+            all[n++] = pool->heap[i]->leaf;
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        pools_leave(all[i]);
+    *ret = all;
+    return n;
+}
+
 struct place *pools_keep(struct leaf *leaf)
 {
     struct place *x = leaf->user;

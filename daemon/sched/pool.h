@@ -38,6 +38,9 @@ void pools_resume_job(struct pools *p, uint64_t job);
  */
 bool pools_enter(struct pools *p, struct leaf *leaf, const char *name, bool waited_before,
                  struct err *err);
+/* Takes the leaves of a job that wait out of their lines: *ret, the caller's to free(). They may
+ * change, and are to enter again. O(n) of all that wait. */
+size_t pools_take_job(struct pools *p, uint64_t job, struct leaf ***ret);
 /* The next leaf that may start, its slots taken; NULL when none may. */
 struct leaf *pools_next(struct pools *p);
 /* A leaf that runs already (after a restart): takes its slots without waiting, even beyond what

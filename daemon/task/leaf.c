@@ -138,6 +138,12 @@ static void again(struct leaf_run *run)
     leaf_want(next);
 }
 
+void runtime_leaf_prefer(struct leaf *leaf, int priority)
+{
+    leaf->spec.priority = priority;
+    task_touch(container_of(leaf, struct leaf_run, leaf)->task);
+}
+
 void runtime_leaf_launched(struct runtime *rt, struct leaf *leaf, uint64_t attempt, int64_t now_us)
 {
     struct leaf_run *run = container_of(leaf, struct leaf_run, leaf);

@@ -165,6 +165,8 @@ int64_t runtime_next_us(const struct runtime *rt);
 
 /* The leaf got its slot and its launch is being recorded: its timeout starts to count. */
 void runtime_leaf_launched(struct runtime *rt, struct leaf *leaf, uint64_t attempt, int64_t now_us);
+/* Before its launch, while no scheduler looks at it. */
+void runtime_leaf_prefer(struct leaf *leaf, int priority);
 /* The launched leaf's command has ended. */
 void runtime_leaf_ended(struct runtime *rt, struct leaf *leaf, const struct leaf_outcome *outcome);
 /*

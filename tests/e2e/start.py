@@ -309,6 +309,41 @@ def test_set_priority_counts():
             check(finished[2] < finished[1] < finished[0], repr(finished))
 
 
+def test_set_of_what_is_queued():
+    """It waits for its first slot: it can be moved, also its commands that say nothing else."""
+    with Daemon() as d, d.client() as c:
+        for name in ("one", "two"):
+            c.call("pool.set", name=name, slots=1)
+        busy = [c.submit(job({"run": ["sleep", "1000"]}, pool=p)) for p in ("one", "two")]
+        for i in busy:
+            becomes(c, i, "running")
+        main = {"gather": [{"run": ["true"]}, {"run": ["true"], "priority": 7}, {"run": ["true"], "pool": "two"}]}
+        first, second = c.submit(job({"run": ["true"]}, pool="one")), c.submit(job(main, pool="one"))
+        becomes(c, first, "queued")
+        becomes(c, second, "queued")
+        e = c.error("job.hold", id=second)
+        check(e.code == -32004 and "pause it" in str(e), str(e))
+        equal(c.error("job.set", id=second, delay=1).code, -32004)
+
+        def positions():
+            reasons = c.call("job.explain", id=second)["reasons"][0]["reasons"]
+            return [(r["pool"], r["position"]) for r in reasons]
+        equal(positions(), [("one", 3), ("one", 1), ("two", 1)])
+        c.call("job.set", id=second, priority=1, name="moved")
+        equal(positions(), [("one", 2), ("one", 1), ("two", 1)])
+        equal([get(c, second)[k] for k in ("priority", "name", "state")], [1, "moved", "queued"])
+        d.restart(signal.SIGKILL)
+        with d.client() as c:
+            wait_until(lambda: positions() == [("one", 2), ("one", 1), ("two", 1)], "the same places")
+            c.call("job.set", id=second, pool="two")
+            equal(positions(), [("two", 2), ("two", 1), ("two", 3)])
+            c.call("job.cancel", id=busy[0])
+            equal(c.finish(first)["state"], "succeeded")
+            equal(get(c, second)["state"], "queued")
+            c.call("job.cancel", id=busy[1])
+            equal(c.finish(second)["state"], "succeeded")
+
+
 def test_events():
     with Daemon() as d, d.client() as c, d.client() as watcher:
         watcher.call("event.subscribe", filter={"types": ["job.created", "job.state"]})
