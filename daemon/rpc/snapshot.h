@@ -13,7 +13,7 @@ struct snapshot {
     struct leaf_view *leaves; /* of each */
     bool *seen;               /* of each, the caller's */
     size_t n, cap, cap_leaves;
-    size_t more; /* have not ended either */
+    size_t more;        /* have not ended either */
     struct edge *edges; /* by waiter */
     size_t n_edges, cap_edges;
 };
