@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/base/heap.h"
 #include "proto/log.h"
 #include "proto/mem.h"
 
@@ -22,8 +23,7 @@ struct loop {
     bool stopping;
     int timer_fd;
     struct event timer_event;
-    struct alarm **heap; /* earliest first; at equal deadlines the one started first */
-    size_t heap_len, heap_cap;
+    struct heap alarms;
     uint64_t timer_starts;
     int64_t armed_us; /* what timer_fd is set to; 0: not set */
 #ifdef COROD_ERRINJ
@@ -41,9 +41,7 @@ struct alarm {
     struct loop *loop;
     void (*on_due)(void *arg);
     void *arg;
-    int64_t deadline_us;
-    uint64_t seq;
-    size_t place; /* in the heap, + 1; 0: not started */
+    struct heap_entry due;
 };
 
 struct io {
@@ -75,34 +73,6 @@ static void add_event(struct event *e)
               strerror(errno));
 }
 
-static bool is_before(const struct alarm *a, const struct alarm *b)
-{
-    return a->deadline_us != b->deadline_us ? a->deadline_us < b->deadline_us : a->seq < b->seq;
-}
-
-static void heap_put(struct loop *l, size_t i, struct alarm *t)
-{
-    l->heap[i] = t;
-    t->place = i + 1;
-}
-
-/* Moves t, whose place is the free place i, to where it belongs. */
-static void heap_settle(struct loop *l, size_t i, struct alarm *t)
-{
-    for (; i > 0 && is_before(t, l->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        heap_put(l, i, l->heap[(i - 1) / 2]);
-    for (;;) {
-        size_t child = 2 * i + 1;
-        if (child + 1 < l->heap_len && is_before(l->heap[child + 1], l->heap[child]))
-            child++;
-        if (child >= l->heap_len || !is_before(l->heap[child], t))
-            break;
-        heap_put(l, i, l->heap[child]);
-        i = child;
-    }
-    heap_put(l, i, t);
-}
-
 struct alarm *alarm_new(struct loop *l, void (*on_due)(void *arg), void *arg)
 {
     struct alarm *t = xcalloc(1, sizeof *t);
@@ -115,28 +85,16 @@ struct alarm *alarm_new(struct loop *l, void (*on_due)(void *arg), void *arg)
 void alarm_start(struct alarm *t, int64_t delay_us)
 {
     struct loop *l = t->loop;
-    if (__builtin_add_overflow(clock_boot_us(), delay_us > 0 ? delay_us : 0, &t->deadline_us))
-        t->deadline_us = INT64_MAX;
-    t->seq = ++l->timer_starts;
-    size_t i = t->place - 1;
-    if (!t->place) {
-        l->heap = xgrow(l->heap, &l->heap_cap, l->heap_len + 1, sizeof(struct alarm *));
-        i = l->heap_len++;
-        l->heap[i] = t;
-    }
-    heap_settle(l, i, t);
+    heap_remove(&l->alarms, &t->due);
+    if (__builtin_add_overflow(clock_boot_us(), delay_us > 0 ? delay_us : 0, &t->due.at_us))
+        t->due.at_us = INT64_MAX;
+    t->due.seq = ++l->timer_starts;
+    heap_add(&l->alarms, &t->due);
 }
 
 void alarm_stop(struct alarm *t)
 {
-    if (!t->place)
-        return;
-    struct loop *l = t->loop;
-    size_t i = t->place - 1;
-    struct alarm *last = l->heap[--l->heap_len];
-    t->place = 0;
-    if (last != t)
-        heap_settle(l, i, last);
+    heap_remove(&t->loop->alarms, &t->due);
 }
 
 void alarm_free(struct alarm *t)
@@ -164,9 +122,10 @@ static int64_t machine_us(int64_t at_us)
  * nothing. */
 static void arm_timers(struct loop *l)
 {
-    if (!l->heap_len || (l->armed_us && l->armed_us <= l->heap[0]->deadline_us))
+    const struct heap_entry *first = heap_first(&l->alarms);
+    if (!first || (l->armed_us && l->armed_us <= first->at_us))
         return;
-    int64_t at_us = l->heap[0]->deadline_us;
+    int64_t at_us = first->at_us;
     int64_t real_us = machine_us(at_us);
     struct itimerspec when = {
         .it_value = {.tv_sec = (time_t)(real_us / 1000000), .tv_nsec = (real_us % 1000000) * 1000}};
@@ -186,8 +145,9 @@ static void on_timer_fd(evutil_socket_t fd, short what, void *arg)
     /* A timer that a callback starts waits for the next turn, so that none can hold the loop. */
     uint64_t newest = l->timer_starts;
     int64_t now_us = clock_boot_us();
-    while (l->heap_len && l->heap[0]->deadline_us <= now_us && l->heap[0]->seq <= newest) {
-        struct alarm *t = l->heap[0];
+    struct heap_entry *first;
+    while ((first = heap_first(&l->alarms)) && first->at_us <= now_us && first->seq <= newest) {
+        struct alarm *t = container_of(first, struct alarm, due);
         alarm_stop(t);
         t->on_due(t->arg);
     }
@@ -292,7 +252,7 @@ void loop_free(struct loop *l)
     event_base_free(l->base);
     close_fd(l->timer_fd);
     close_fd(l->wall_fd);
-    free(l->heap);
+    heap_release(&l->alarms);
     free(l);
 }
 

@@ -119,6 +119,8 @@ static void start(struct submit *s, const struct live *job)
         runtime_start_given(e->runtime, job->id, job->uid, p, engine_now_us(e), given);
     else
         runtime_start(e->runtime, job->id, job->uid, p, engine_now_us(e));
+    if (s->origin) /* it may have been changed */
+        runtime_set_priority(e->runtime, job->id, job->priority);
 }
 
 /* False: nothing keeps it from starting. */
