@@ -20,10 +20,10 @@ struct object *object_stray(enum object_type type, uint32_t id)
 struct object *object_new(struct object_home *home, struct object_use *use, enum object_type type,
                           struct value **error)
 {
-    if (use->objects >= JOB_MAX_OBJECTS) {
-        *error = error_new("RuntimeError", "too many objects: %s may have %d%s at the same time",
-                           home->job ? "a job" : "an owner", (int)JOB_MAX_OBJECTS,
-                           home->job ? "" : " with names");
+    size_t max = home->job ? JOB_MAX_OBJECTS : NAMED_MAX_OBJECTS;
+    if (use->objects >= max) {
+        *error = error_new("RuntimeError", "too many objects: %s may have %zu%s at the same time",
+                           home->job ? "a job" : "an owner", max, home->job ? "" : " with names");
         return NULL;
     }
     struct object *o = object_stray(type, ++home->last_id);

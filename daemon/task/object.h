@@ -27,8 +27,9 @@ struct runtime;
 struct runtime_sink;
 
 enum {
-    /* Of a job; of those with a name, of an owner. */
     JOB_MAX_OBJECTS = 1000000,
+    NAMED_MAX_OBJECTS = 10000, /* of an owner */
+    /* Of a job; of the queues with a name, of an owner. */
     JOB_MAX_ITEMS = 1000000,
     JOB_MAX_ITEM_BYTES = 256 * 1024 * 1024, /* value_bytes() of all */
 };

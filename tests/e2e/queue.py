@@ -137,6 +137,30 @@ def test_names_have_one_type():
         equal(c.run([{"queue": {"name": "n"}, "as": "q"}, {"return": "${q.qsize}"}])["value"], 1)
 
 
+def test_killed_jobs_hold_nothing():
+    """And what waited for a turn in another job goes on: a barrier, a lock."""
+    with Daemon() as d, d.client() as c:
+        meet = [{"barrier": {"name": "b", "parties": 2}, "as": "b"}, {"lock": {"name": "l"}, "as": "l"},
+                {"with": "${l}", "do": [{"print": "in"}, {"wait": "${b}"}]}]
+        first = c.submit(meet)
+        prints(c, first, 1)
+        second = c.submit(meet)
+        wait_until(lambda: "lock" in str(awaits(c, second)), "who waits for the lock")
+        c.call("job.kill", id=first)
+        prints(c, second, 1)
+        c.run([{"barrier": {"name": "b", "parties": 2}, "as": "b"}, {"wait": "${b}"}])
+        equal(c.finish(second)["state"], "succeeded")
+
+
+def test_a_simulation_is_alone():
+    with Daemon() as d, d.client() as c:
+        c.call("queue.put", name="q", value=1)
+        doc = [{"queue": {"name": "q"}, "as": "q"}, {"print": "${q.qsize}"}, {"get": "${q}"}]
+        s = c.call("job.simulate", job=doc)
+        equal((s["output"], s["error"]["type"]), (["0"], "DeadlockError"))
+        equal(listed(c, "q")["size"], 1)
+
+
 # ---- clients ----
 
 def listed(c, name):

@@ -68,6 +68,30 @@ def test_the_kernel_says_who_it_is():
         equal((got["uid"], got["owner"]), (ALICE, str(ALICE)))
 
 
+def test_named_queues_are_the_owners():
+    """Equal names of two users are two queues; only admins reach another's."""
+    def mine(what):
+        def use(c):
+            size = c.call("queue.put", name="q", value=what)["size"]
+            others = [c.error("queue." + m, dict(p, name="q", owner=str(other))).code
+                      for other in (ALICE + BOB - os.getuid(), 0, "root", "nobody at all")
+                      for m, p in (("put", {"value": 1}), ("get", {}), ("done", {"item": 1}),
+                                   ("join", {}), ("shutdown", {}), ("remove", {"force": True}))]
+            listed = [(q["name"], q["owner"]) for q in c.call("queue.list")["queues"]]
+            return size, sorted(set(others)), listed, c.error("queue.list", owner="0").code
+        return use
+    equal(as_user(ALICE, mine("alice's")), [1, [-32002], [["q", str(ALICE)]], -32002])
+    equal(as_user(BOB, mine("bob's")), [1, [-32002], [["q", str(BOB)]], -32002])
+    with daemon.client() as root:
+        equal(root.call("queue.get", name="q", owner=str(BOB))["value"], "bob's")
+        equal(root.error("queue.get", name="q", owner="nobody at all").code, -32003)
+        equal(sorted(q["owner"] for q in root.call("queue.list")["queues"]),
+              sorted([str(ALICE), str(BOB)]))
+        equal([q["owner"] for q in root.call("queue.list", owner=str(BOB))["queues"]], [str(BOB)])
+        root.call("queue.remove", name="q", owner=str(BOB), force=True)
+        equal([q["owner"] for q in root.call("queue.list")["queues"]], [str(ALICE)])
+
+
 def test_another_users_job_is_not_there():
     job = job_of(ALICE)["id"]
 

@@ -77,23 +77,26 @@ static void sink_job(void *arg, uint64_t job, const char *state, size_t len)
 
 static void sink_object(void *arg, const struct object_row *row)
 {
-    put(arg, row->fresh, (struct kept_row){.kind = KEPT_OBJECT, .key = row->id}, row->state,
+    put(arg, row->fresh,
+        (struct kept_row){.kind = row->job ? KEPT_OBJECT : KEPT_NAMED, .key = row->id}, row->state,
         row->state_len);
 }
 
 static void sink_item(void *arg, const struct item_row *row)
 {
-    put(arg, true, (struct kept_row){.kind = KEPT_ITEM, .key = row->object, .seq = row->seq},
+    put(arg, true,
+        (struct kept_row){
+            .kind = row->job ? KEPT_ITEM : KEPT_NAMED_ITEM, .key = row->object, .seq = row->seq},
         row->value, row->value_len);
 }
 
 static void sink_items_gone(void *arg, uint64_t job, uint32_t object, uint64_t first, uint64_t last)
 {
     struct kept *k = arg;
-    (void)job;
+    enum kept_kind kind = job ? KEPT_ITEM : KEPT_NAMED_ITEM;
     for (size_t i = k->n; i-- > 0;) {
         const struct kept_row *r = &k->rows[i];
-        if (r->kind == KEPT_ITEM && r->key == object && r->seq >= first && r->seq <= last)
+        if (r->kind == kind && r->key == object && r->seq >= first && r->seq <= last)
             kept_remove(k, i);
     }
 }
@@ -103,7 +106,7 @@ static void sink_object_gone(void *arg, uint64_t job, uint32_t object)
     struct kept *k = arg;
     sink_items_gone(arg, job, object, 0, UINT64_MAX);
     for (size_t i = k->n; i-- > 0;)
-        if (k->rows[i].kind == KEPT_OBJECT && k->rows[i].key == object)
+        if (k->rows[i].kind == (job ? KEPT_OBJECT : KEPT_NAMED) && k->rows[i].key == object)
             kept_remove(k, i);
 }
 
@@ -125,6 +128,22 @@ const struct runtime_sink kept_sink = {
     .items_gone = sink_items_gone,
     .objects_gone = sink_objects_gone,
 };
+
+/* A damaged one is left out. */
+static void load_named(const struct kept *k, struct runtime *rt)
+{
+    struct err err;
+    for (size_t i = 0; i < k->n && k->rows[i].kind <= KEPT_NAMED_ITEM; i++) {
+        const struct kept_row *r = &k->rows[i];
+        struct object_row object = {.id = (uint32_t)r->key, .state = r->data, .state_len = r->len};
+        struct item_row item = {
+            .object = (uint32_t)r->key, .seq = r->seq, .value = r->data, .value_len = r->len};
+        if (r->kind == KEPT_NAMED)
+            runtime_load_named(rt, &object, &err);
+        else
+            runtime_load_named_item(rt, &item, &err);
+    }
+}
 
 static bool load_row(struct job_loader *l, const struct kept_row *r, struct err *err)
 {
@@ -155,6 +174,9 @@ static bool load_row(struct job_loader *l, const struct kept_row *r, struct err 
         return runtime_load_end(l, &end, err);
     case KEPT_OBJECT:
         return runtime_load_object(l, &object, err);
+    case KEPT_NAMED:
+    case KEPT_NAMED_ITEM:
+        return true;
     case KEPT_ITEM:
         break;
     }
@@ -163,12 +185,15 @@ static bool load_row(struct job_loader *l, const struct kept_row *r, struct err 
 
 bool kept_load(const struct kept *k, struct runtime *rt, struct program *program, struct err *err)
 {
-    struct job_loader *l = runtime_load_begin(rt, KEPT_JOB, 0, program, k->job.data, k->job.len);
     bool ok = true;
+    load_named(k, rt);
+    struct job_loader *l = runtime_load_begin(rt, KEPT_JOB, 0, program, k->job.data, k->job.len);
     for (size_t i = 0; ok && i < k->n; i++)
         ok = load_row(l, &k->rows[i], err);
     /* The loader goes in any case. */
-    return runtime_load_finish(l, ok ? err : NULL) && ok;
+    ok = runtime_load_finish(l, ok ? err : NULL) && ok;
+    runtime_load_named_done(rt);
+    return ok;
 }
 
 void kept_release(struct kept *k)

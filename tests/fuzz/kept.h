@@ -7,7 +7,14 @@ enum { KEPT_JOB = 7 };
 
 /* A row of one of the kinds; what a kind has no use for is 0. */
 struct kept_row {
-    enum kept_kind { KEPT_TASK, KEPT_END, KEPT_OBJECT, KEPT_ITEM } kind;
+    enum kept_kind {
+        KEPT_NAMED, /* objects with names, and their items */
+        KEPT_NAMED_ITEM,
+        KEPT_TASK,
+        KEPT_END,
+        KEPT_OBJECT,
+        KEPT_ITEM
+    } kind;
     uint64_t key;  /* task's id, end's seq, object's id, item's object */
     uint64_t seq;  /* of an item */
     uint32_t task; /* parent of a task, task of an end */
