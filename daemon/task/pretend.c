@@ -136,7 +136,7 @@ static bool give(struct pretend *p, struct pretended *c, size_t end)
     struct leaf *leaf = runtime_leaf_find(p->rt, c->attempt);
     uint64_t position;
     bool some = false;
-    while (leaf && runtime_lines_want(leaf, &position) && position < end) {
+    while (leaf && leaf->spec.lines && runtime_lines_want(leaf, &position) && position < end) {
         size_t n = end - position < READ_BYTES ? end - position : READ_BYTES;
         runtime_leaf_data(p->rt, leaf, c->out.data + position, n, position + n, NULL);
         some = true;

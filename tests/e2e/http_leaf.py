@@ -27,13 +27,13 @@ def ask(request, **more):
 
 def value(request, **more):
     job = ask(request, **more)
-    equal(job["state"], "succeeded", job["error"])
+    equal(job["state"], "succeeded", str(job["error"]))
     return job["value"]
 
 
 def error(request, **more):
     job = ask(request, **more)
-    equal(job["state"], "failed", job["value"])
+    equal(job["state"], "failed", str(job["value"]))
     return job["error"]
 
 
@@ -334,7 +334,7 @@ def test_a_daemon_that_is_stopped():
     with daemon.client() as c:
         end = c.finish(job)
     equal((end["state"], len(server.seen("/gate/stop")), len(server.seen("/echo/next"))),
-          ("succeeded", 1, 1), end["error"])
+          ("succeeded", 1, 1), str(end["error"]))
 
 
 def test_a_daemon_that_is_stopped_in_a_hurry():
@@ -417,8 +417,11 @@ const http2 = require('http2'), fs = require('fs');
 const pem = fs.readFileSync(process.argv[1]);
 const s = http2.createSecureServer({cert: pem, key: pem, allowHTTP1: false});
 s.on('stream', (stream, headers) => {
-  stream.respond({':status': 200, 'content-type': 'text/plain'});
-  stream.end('two ' + headers[':method']);
+  stream.resume();
+  stream.on('end', () => {
+    stream.respond({':status': 200, 'content-type': 'text/plain'});
+    stream.end('two ' + headers[':method']);
+  });
 });
 s.listen(0, '127.0.0.1', () => console.log(s.address().port));
 """

@@ -43,7 +43,7 @@ def many(url, n):
         job = c.submit([{"gather": {"for": "i", "in": {"range": n}, "do": {"http": url}}, "as": "r"},
                         {"return": "${r[0]}"}])
         end = c.finish(job, 240)
-    equal(end["state"], "succeeded", end["error"])
+    equal(end["state"], "succeeded", str(end["error"]))
     equal((end["value"]["body"], server.at_gate), ("through", n))
 
 
