@@ -21,12 +21,14 @@ static json_t *at(struct walk *w, const json_t *object, const char *key)
 
 static const char *attempt_state(const json_t *a)
 {
-    const json_t *exit = json_object_get(a, "exit");
+    const json_t *exit = json_object_get(a, "exit"), *status = json_object_get(a, "status");
     if (json_is_null(json_object_get(a, "finished")))
         return "running";
     if (json_is_true(json_object_get(a, "lost")))
         return "lost";
-    return json_is_integer(exit) && json_integer_value(exit) == 0 ? "succeeded" : "failed";
+    bool answered = json_is_integer(status) && json_integer_value(status) < 400;
+    bool well = json_is_integer(exit) && json_integer_value(exit) == 0;
+    return well || answered ? "succeeded" : "failed";
 }
 
 static void add_run(struct walk *w, json_t *runs, const json_t *attempt)
@@ -46,7 +48,7 @@ static const char *name_of(const json_t *task)
 {
     const char *name = get_text(task, "name");
     const char *command = get_text(json_object_get(task, "attempt"), "command");
-    static const char *const verbs[] = {"run", "sh"};
+    static const char *const verbs[] = {"run", "sh", "http"};
 
     for (size_t i = 0; i < 2 && json_object_get(task, "earlier") == NULL; i++) {
         size_t len = strlen(verbs[i]);

@@ -230,7 +230,7 @@ static void put_log(struct buf *log, const struct attempt *a, const struct http_
     if (answer->error)
         buf_printf(&line, " → %s", answer->error);
     else
-        buf_printf(&line, " → %d, %llu bytes, %.2f s", answer->status,
+        buf_printf(&line, " → %d, %llu bytes, %.3f s", answer->status,
                    (unsigned long long)answer->body_bytes, (double)answer->duration_us / 1e6);
     buf_addch(&line, '\n');
     outlog_put(log, OUTLOG_STDERR, line.data, line.len);

@@ -11,7 +11,7 @@ import threading
 import time
 
 sys.path[0] = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib")
-from corod import Daemon, Skip, check, equal, run_tests, wait_until  # noqa: E402
+from corod import BUILDDIR, Daemon, Skip, check, equal, run_tests, wait_until  # noqa: E402
 from http_server import Server  # noqa: E402
 
 daemon = Daemon()
@@ -210,6 +210,11 @@ def test_secrets_do_not_follow_a_redirect():
     equal(other.requests[-1]["headers"]["host"], "127.0.0.1:%d" % other.port)
     value(to(307, other.url("/echo")).replace("://", "://user:hidden@", 1))
     check("authorization" not in other.requests[-1]["headers"])
+
+
+def built_with_sanitizers():
+    with open(os.path.join(BUILDDIR, "config.h"), encoding="ascii") as f:
+        return "#define COROD_SANITIZERS" in f.read()
 
 
 def with_settings(text, function):
@@ -445,6 +450,53 @@ def test_http2():
     finally:
         p.kill()
         p.wait()
+
+
+SLOW_RESOLVER = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <string.h>
+#include <unistd.h>
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **ret)
+{
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) =
+        dlsym(RTLD_NEXT, "getaddrinfo");
+    if (name && strcmp(name, "slow.test") == 0) {
+        sleep(60);
+        return EAI_AGAIN;
+    }
+    return real(name, service, hints, ret);
+}
+"""
+
+
+def test_a_name_server_that_does_not_answer():
+    """It holds up nothing: neither others nor the end of who asked."""
+    global daemon
+    if built_with_sanitizers():
+        raise Skip("a sanitizer must be loaded first")
+    library = os.path.join(daemon.directory, "slow.so")
+    try:
+        subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], check=True,
+                       input=SLOW_RESOLVER.encode())
+    except FileNotFoundError:
+        raise Skip("there is no cc") from None
+    old, daemon = daemon, Daemon(config="http_connect_timeout = 2s\n", env={"LD_PRELOAD": library})
+    try:
+        with daemon:
+            began = time.monotonic()
+            equal(error("http://slow.test/", timeout=0.2)["type"], "TimeoutError")
+            with daemon.client() as c:
+                job = c.submit([{"http": "http://slow.test/"}])
+                wait_until(lambda: "http GET" in str(c.call("job.tree", id=job)), "the request")
+                c.call("job.cancel", id=job)
+                equal(c.finish(job)["state"], "cancelled")
+            check(time.monotonic() - began < 20, "it was waited for")
+            check("imed out" in reason("http://slow.test/"))
+            equal(value(server.url("/echo", "localhost"))["status"], 200)
+    finally:
+        daemon = old
 
 
 def test_commands_do_not_have_its_descriptors():
