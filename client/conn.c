@@ -28,14 +28,23 @@ static void pause_s(double s)
     nanosleep(&t, NULL);
 }
 
-bool conn_open(struct conn *c, struct cli *cli, struct err *err)
+static bool begin(struct conn *c, struct cli *cli, int fd)
 {
-    int fd = start_connect(cli, err);
     if (fd < 0)
         return false;
     *c = (struct conn){.cli = cli, .fd = fd, .kept = json_array(), .opened_s = now_s()};
     frame_reader_init(&c->in, MESSAGE_MAX_BYTES);
     return true;
+}
+
+bool conn_open(struct conn *c, struct cli *cli, struct err *err)
+{
+    return begin(c, cli, start_connect(cli, err));
+}
+
+bool conn_probe(struct conn *c, struct cli *cli, struct err *err)
+{
+    return begin(c, cli, start_probe(cli, err));
 }
 
 void conn_close(struct conn *c)

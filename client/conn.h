@@ -29,7 +29,10 @@ struct conn {
 
 /* Finds the daemon (architecture.md: which one), starts a personal one where that is right. */
 bool conn_open(struct conn *c, struct cli *cli, struct err *err);
-/* The same after the daemon went away: tries for at most `patience_s`. Requests are forgotten. */
+/* The same without starting or waiting. */
+bool conn_probe(struct conn *c, struct cli *cli, struct err *err);
+/* conn_open() after the daemon went away: tries for at most `patience_s`. Requests are forgotten.
+ */
 bool conn_reopen(struct conn *c, double patience_s, struct err *err);
 void conn_close(struct conn *c);
 

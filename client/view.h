@@ -16,6 +16,8 @@ struct view_columns {
 };
 /* Those of a list like "id,name,time"; NULL: those that are shown unless told. False: *err. */
 bool view_jobs_choose(struct view_columns *v, const char *list, struct err *err);
+/* What the i-th column is called; NULL: there is none. */
+const char *view_jobs_column(size_t i);
 /* view_jobs() with these columns; those that are empty in every row are left out. */
 void view_jobs_columns(struct cli *c, const json_t *jobs, bool heading,
                        const struct view_columns *v);

@@ -247,6 +247,11 @@ bool view_jobs_choose(struct view_columns *v, const char *list, struct err *err)
     return true;
 }
 
+const char *view_jobs_column(size_t i)
+{
+    return i < COLUMNS ? columns[i].name : NULL;
+}
+
 void view_jobs_columns(struct cli *c, const json_t *jobs, bool heading,
                        const struct view_columns *v)
 {

@@ -3,80 +3,18 @@
 """coro on a real terminal (tmux): what stands on the screen, what keys and signals do."""
 import os
 import re
-import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from corod import BUILDDIR, PATIENCE, Skip, check, equal, run_tests, wait_until
-from home import CORO, Home
+from corod import check, equal, run_tests, wait_until
+from home import Home
+from screen import Screen
 
 home = Home()
 HEAD = "━ jobs ━"
-
-
-class Screen:
-    """A terminal of its own in which a shell runs commands."""
-
-    def __init__(self, columns=80, rows=24, **env):
-        if not shutil.which("tmux"):
-            raise Skip("there is no tmux")
-        self.directory = tempfile.mkdtemp(prefix="coro-tmux-")
-        self.socket = self.directory + "/socket"
-        self.env = dict(home.env, TERM="screen-256color")
-        self.env.update(env)
-        with open(self.directory + "/rc", "w", encoding="ascii") as f:
-            f.write("PS1='$ '; unset HISTFILE\n")
-        self.env.pop("TMUX", None)
-        self.env["PATH"] = os.path.dirname(CORO) + ":" + self.env["PATH"]
-        utf8 = ["-u"] if "UTF-8" in self.env["LC_ALL"] else []
-        self.tmux(*utf8, "-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(rows),
-                  "bash --noprofile --rcfile %s/rc" % self.directory)
-        self.until(lambda s: s.startswith("$"))
-
-    def tmux(self, *args):
-        return subprocess.run(["tmux", "-S", self.socket, *args], env=self.env, check=True,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE).stdout.decode()
-
-    def text(self):
-        return "\n".join(line.rstrip() for line in self.tmux("capture-pane", "-p").split("\n")).rstrip("\n")
-
-    def keys(self, *keys):
-        self.tmux("send-keys", *keys)
-
-    def type(self, line):
-        self.tmux("send-keys", "-l", line)
-        self.keys("Enter")
-
-    def until(self, condition, patience=PATIENCE):
-        """The screen as soon as the condition (a function, or a text that is to be seen) holds."""
-        holds = condition if callable(condition) else lambda s: condition in s
-        seen = [""]
-
-        def look():
-            seen[0] = self.text()
-            return holds(seen[0])
-        try:
-            wait_until(look, "the screen", patience)
-        except AssertionError:
-            raise AssertionError("%s is not on the screen:\n%s" % (condition, seen[0])) from None
-        return seen[0]
-
-    def pid(self):
-        """Of the program that the shell runs."""
-        shell = self.tmux("display-message", "-p", "#{pane_pid}").strip()
-        with open("/proc/%s/task/%s/children" % (shell, shell), encoding="ascii") as f:
-            return int(f.read().split()[0])
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.tmux("kill-server")
-        shutil.rmtree(self.directory, ignore_errors=True)
 
 
 TREE = {"name": "family", "main": [{"gather": [
@@ -91,7 +29,7 @@ def times_away(text):
 def test_watch_shows_what_goes_on():
     home.coro("cancel", "all")
     job = home.submit(TREE).out.strip()
-    with Screen(90, 24) as s:
+    with Screen(home, 90, 24) as s:
         s.type("coro watch")
         screen = s.until("42 of it")
         lines = times_away(screen).split("\n")
@@ -139,7 +77,7 @@ def test_watch_shows_what_goes_on():
 def test_watch_pauses():
     home.coro("cancel", "all")
     job = home.ok("add", "-n", "paused", "sleep", "600").strip()
-    with Screen() as s:
+    with Screen(home) as s:
         s.type("coro watch")
         s.until("▶ running")
         s.keys("p")
@@ -152,7 +90,7 @@ def test_watch_pauses():
 
 def test_watch_fits_the_terminal():
     home.submit(TREE)
-    with Screen(40, 12) as s:
+    with Screen(home, 40, 12) as s:
         s.type("coro watch")
         s.until(HEAD)
         for columns, rows in ((130, 30), (20, 5), (200, 8), (80, 24)):
@@ -167,7 +105,7 @@ def test_watch_fits_the_terminal():
 
 def test_watch_without_utf8_and_color():
     home.submit(TREE)
-    with Screen(80, 24, LC_ALL="C", NO_COLOR="1") as s:
+    with Screen(home, 80, 24, LC_ALL="C", NO_COLOR="1") as s:
         s.type("coro watch")
         screen = s.until("|- . .2 parent")
         check(all(ord(c) < 128 for c in screen), screen)
@@ -178,7 +116,7 @@ def test_watch_without_utf8_and_color():
 
 
 def test_watch_waits_for_the_daemon():
-    with Home() as h, Screen() as s:
+    with Home() as h, Screen(home) as s:
         h.ok("add", "-n", "before", "true")
         s.type("XDG_STATE_HOME=%s coro watch" % h.directory)
         s.until("before")
@@ -201,7 +139,7 @@ def settings(s):
 def test_the_terminal_is_as_it_was():
     for signo, said in ((signal.SIGTERM, "Terminated"), (signal.SIGHUP, "Hangup"), (signal.SIGINT, ""),
                         (None, "")):
-        with Screen() as s:
+        with Screen(home) as s:
             before = settings(s)
             s.type("echo marked; coro watch")
             s.until(HEAD)
@@ -217,7 +155,7 @@ def test_the_terminal_is_as_it_was():
 
 
 def test_a_terminal_that_is_closed_ends_it():
-    with Screen() as s:
+    with Screen(home) as s:
         s.type("coro watch")
         s.until(HEAD)
         pid = s.pid()
@@ -227,7 +165,7 @@ def test_a_terminal_that_is_closed_ends_it():
 def test_watch_says_what_it_needs():
     for args in (["watch"], ["watch", "--json"], ["watch", "5"]):
         equal(home.coro(*args).status, 2, repr(args))
-    with Screen() as s:
+    with Screen(home) as s:
         s.type("TERM=nonsense coro watch; echo $?")
         s.until('the terminal "nonsense" is not known')
         s.until("\n125\n")
@@ -236,7 +174,7 @@ def test_watch_says_what_it_needs():
 def test_map_s_live_lines():
     home.coro("cancel", "all")
     with tempfile.TemporaryDirectory() as d:
-        with Screen(70, 24) as s:
+        with Screen(home, 70, 24) as s:
             s.type("coro map -j2 'echo begin {}; while [ ! -e %s/{} ]; do sleep 0.02; done; echo out {}; [ {} != b ]'"
                    " ::: a b c" % d)
             screen = s.until(lambda t: len(re.findall(r"▶ \S", t)) >= 1 and "0/3" in t)
@@ -255,7 +193,7 @@ def test_map_s_live_lines():
 
 def test_ctrl_c_while_map_is_shown():
     home.coro("cancel", "all")
-    with Screen(90, 24) as s:
+    with Screen(home, 90, 24) as s:
         s.type("coro map -j2 sleep ::: 600 601; echo status $?")
         s.until("0/2")
         s.keys("C-c")
@@ -270,7 +208,7 @@ def test_a_narrow_terminal():
     home.submit(TREE)
     home.ok("add", "-n", "a very long name " * 10, "-l", "team=" + "x" * 50, "--", "true")
     for columns in (20, 40, 300):
-        with Screen(columns, 40) as s:
+        with Screen(home, columns, 40) as s:
             for i, line in enumerate(("coro", "coro ls", "coro tree family", "coro timeline family", "coro show",
                                       "coro pool")):
                 s.type("clear; %s; echo e$((40+%d))" % (line, i))
