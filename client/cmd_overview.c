@@ -72,6 +72,27 @@ static void print(struct cli *c, const json_t *all)
     section(c, "ended last", json_object_get(all, "ended"));
 }
 
+/* While the disk refuses nothing is told but that: the rest waits until it can be kept. */
+static bool is_in_trouble(struct conn *conn, struct cli *c)
+{
+    struct err err;
+    json_t *stats = conn_call(conn, "system.stats", NULL, &err);
+    const char *trouble = stats != NULL ? get_text(stats, "trouble") : "";
+    bool failing = stats != NULL && strcmp(get_text(stats, "storage"), "failing") == 0;
+    if (failing && c->json) {
+        json_t *all = json_pack("{s:s}", "trouble", trouble);
+        view_json(c, all);
+        json_decref(all);
+    } else if (*trouble != '\0') {
+        struct buf line = {0};
+        screen_put(&c->out, &line, STYLE_RED, trouble);
+        fprintf(c->out.file, "%s\n", buf_cstr(&line));
+        buf_release(&line);
+    }
+    json_decref(stats);
+    return failing;
+}
+
 static int run(struct cli *c, const struct options *o, int argc, char **argv)
 {
     struct conn conn = {.fd = -1};
@@ -80,6 +101,10 @@ static int run(struct cli *c, const struct options *o, int argc, char **argv)
 
     if (!conn_open(&conn, c, &err))
         return cli_fail(c, &err);
+    if (is_in_trouble(&conn, c)) {
+        conn_close(&conn);
+        return EXIT_OK;
+    }
     uint64_t pools_id = conn_send(&conn, "pool.list", NULL);
     uint64_t live_id = conn_send(
         &conn, "job.list", json_pack("{s:o, s:i}", "state", states(true), "limit", SHOWN_LIVE));

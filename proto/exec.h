@@ -39,7 +39,7 @@
     X(STARTED, 17)     /* u64 number, u64 pid, u64 started_us */                                   \
     X(END, 18)         /* struct exec_end */                                                       \
     X(STATE, 19)       /* u64 number, u8 enum exec_state */                                        \
-    X(NOTICE, 20)      /* u64 number (0: none), text: for a person */                              \
+    X(NOTICE, 20)      /* u64 number (0: of all), text for a person  */                            \
     X(LOG_REMOVED, 21) /* u64 number: its log files are not there any more */
 
 enum exec_message {

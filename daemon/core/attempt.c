@@ -477,6 +477,16 @@ static void on_log_removed(void *arg, uint64_t number)
     retain_log_removed(e->retain, number);
 }
 
+static void on_notice(void *arg, uint64_t number, const char *text)
+{
+    struct engine *e = arg;
+    if (number) /* the executor has logged it */
+        return;
+    e->exec_trouble = (struct err){0};
+    if (*text)
+        err_set(&e->exec_trouble, EAGAIN, "executor: %s", text);
+}
+
 const struct exec_events engine_exec_events = {
     .on_up = on_up,
     .on_down = on_down,
@@ -484,5 +494,6 @@ const struct exec_events engine_exec_events = {
     .on_started = on_started,
     .on_end = on_end,
     .on_resolved = on_resolved,
+    .on_notice = on_notice,
     .on_log_removed = on_log_removed,
 };

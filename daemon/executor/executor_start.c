@@ -39,6 +39,21 @@ void executor_drop_deferred(struct executor *e)
     while (e->deferred)
         free_first_deferred(e);
     e->deferred_at_us = 0;
+    e->told_deferred = false;
+}
+
+/* why NULL: it is over. */
+static void tell_deferred(struct executor *e, const char *why)
+{
+    struct buf *out = server_out(&e->server);
+    cleanup_free char *text = why ? xasprintf("commands cannot be started now: %s", why) : NULL;
+    if (why)
+        log_warning("%s: trying again", text);
+    else
+        log_notice("commands are started again");
+    e->told_deferred = why;
+    if (out)
+        exec_put_notice(out, 0, text ? text : "");
 }
 
 bool executor_take_deferred(struct executor *e, uint64_t number)
@@ -199,8 +214,7 @@ bool executor_on_start(struct executor *e, const char *payload, size_t len, stru
     }
     if (e->deferred || !try_start(e, number, uid, payload, len)) {
         if (!e->told_deferred)
-            log_warning("commands cannot be started now: %s: trying again", strerror(errno));
-        e->told_deferred = true;
+            tell_deferred(e, strerror(errno));
         defer(e, number, false, payload, len);
     }
     return true;
@@ -232,8 +246,7 @@ void executor_try_deferred(struct executor *e, int64_t now_us)
         free_first_deferred(e);
     e->deferred_at_us = e->deferred ? now_us + TRY_AGAIN_US : 0;
     if (!e->deferred && e->told_deferred) {
-        log_notice("commands are started again");
-        e->told_deferred = false;
+        tell_deferred(e, NULL);
     }
     server_hold(&e->server, e->deferred_bytes > DEFERRED_MAX_BYTES);
 }

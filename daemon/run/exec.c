@@ -182,8 +182,7 @@ static bool on_frame(struct exec_client *c, const struct exec_frame *f, struct e
     case EXEC_MSG_NOTICE:
         if (!exec_get_notice(f->payload, f->len, &number, &text))
             break;
-        if (ev->on_notice)
-            ev->on_notice(c->arg, number, text);
+        ev->on_notice(c->arg, number, text);
         return true;
     case EXEC_MSG_LOG_REMOVED:
         number = get_u64(&r);

@@ -36,8 +36,8 @@ struct exec_events {
     void (*on_resolved)(void *arg, uint64_t number, enum exec_state state);
     /* Answer to exec_remove_log(): its log files are not there any more. */
     void (*on_log_removed)(void *arg, uint64_t number);
-    /* Something a person should know of an attempt, such as that it cannot be killed. May be NULL.
-     */
+    /* Something a person should know of an attempt, such as that it cannot be killed; with number
+     * 0: why no command can be started now, "" when they can again. */
     void (*on_notice)(void *arg, uint64_t number, const char *text);
 };
 
