@@ -1,8 +1,7 @@
 /*
  * Attempts: from a leaf that has its slot to an end that is on disk (attempts.md).
  *
- * recorded → committed → sent → ended. Numbers are given in the order of recording and sent in that
- * order.
+ * recorded → committed → sent → ended. Numbers are given and sent in the order of recording.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -261,6 +260,16 @@ static void resolved(struct engine *e, struct attempt *a)
     }
 }
 
+/* What does not work; "": it does again. */
+static void on_notice(void *arg, uint64_t number, const char *text)
+{
+    struct engine *e = arg;
+    e->exec_trouble = (struct err){0};
+    e->exec_trouble_of = number;
+    if (*text)
+        err_set(&e->exec_trouble, EAGAIN, "executor: %s", text);
+}
+
 void attempt_finish(struct engine *e, struct attempt *a, const struct exec_end *end,
                     const struct leaf_outcome *answer)
 {
@@ -270,6 +279,8 @@ void attempt_finish(struct engine *e, struct attempt *a, const struct exec_end *
     a->state = ATTEMPT_ENDED;
     record_end(e, end, how_it_ended(end, answer));
     errinj(ERRINJ_CORE_END_TAKEN);
+    if (a->number == e->exec_trouble_of)
+        on_notice(e, 0, "");
     e->n_running--;
     if (job) {
         job->running--;
@@ -475,16 +486,6 @@ static void on_log_removed(void *arg, uint64_t number)
 {
     struct engine *e = arg;
     retain_log_removed(e->retain, number);
-}
-
-static void on_notice(void *arg, uint64_t number, const char *text)
-{
-    struct engine *e = arg;
-    if (number) /* the executor has logged it */
-        return;
-    e->exec_trouble = (struct err){0};
-    if (*text)
-        err_set(&e->exec_trouble, EAGAIN, "executor: %s", text);
 }
 
 const struct exec_events engine_exec_events = {

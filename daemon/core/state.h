@@ -166,6 +166,7 @@ struct engine {
     struct alarm *spool_poll;
 
     struct err storage_trouble, exec_trouble; /* code 0: all is well */
+    uint64_t exec_trouble_of;                 /* the attempt that it is about; 0: none */
     char boot_id[BOOT_ID_SIZE];
     int64_t clock_offset_us; /* runtime's time = boot clock + this */
     int64_t started_us;

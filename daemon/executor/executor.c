@@ -51,9 +51,10 @@ static void on_notice(void *arg, struct attempt *a, const char *text)
 {
     struct executor *e = arg;
     struct buf *out = server_out(&e->server);
-    log_warning("attempt %llu: %s", (unsigned long long)a->number, text);
+    cleanup_free char *line = xasprintf("attempt %llu: %s", (unsigned long long)a->number, text);
+    log_warning("%s", line);
     if (out)
-        exec_put_notice(out, a->number, text);
+        exec_put_notice(out, a->number, line);
 }
 
 static void on_monitor_death(void *arg, struct attempt *a)

@@ -157,7 +157,7 @@ def test_full_disk_of_the_executor():
             lines = c.submit([{"set": {"n": 0}}, {"for": "l", "in": {"lines": {"sh": "seq 60000"}}, "do": [
                 {"set": {"n": {"expr": {"+": [{"var": "n"}, 1]}}}}]}, {"return": "${n}"}])
             small = [c.submit({"main": {"sh": "echo small"}}) for _ in range(60)]  # the journal's last page has room
-            wait_until(lambda: "commands cannot be started now: No space left on device" in d.log(), "a word about it")
+            wait_until(lambda: "No space left on device: trying again" in d.log(), "a word about it")
             wait_until(lambda: "No space left" in (stats(d)["trouble"] or ""), "system.stats to say it")
             check("No space left" in coro(d).stdout, "coro says nothing of it")
             disk.empty()
