@@ -39,6 +39,9 @@ MONITORS = ("EXEC_MONITOR_GOT_START", "EXEC_AFTER_START", "EXEC_BEFORE_E", "EXEC
             "EXEC_BEFORE_REPORT", "EXEC_AFTER_REPORT", "EXEC_TORN_P", "EXEC_FULL_P", "EXEC_BEFORE_EXEC", "EXEC_ROTATE", "EXEC_ROTATED", "EXEC_BEFORE_DROP",
             "CORE_RECOVERED", "CORE_RESOLVED", "RETAIN_AFTER_SLICE", "STORE_BEFORE_CHECKPOINT")
 
+# Not reached by this load: at the first start (World.begin), when a backup is restored (its own test).
+ELSEWHERE = ("STORE_IN_MIGRATION", "STORE_IN_RESTORE")
+
 
 def fault_points():
     """Name → action, of all rows of errinj.def."""
@@ -245,7 +248,7 @@ def judge(world, keep=None):
 
 def torture(options):
     world = World(options.seed)
-    points = [(p, a) for p, a in fault_points().items() if p != "STORE_IN_MIGRATION"] * options.points
+    points = [(p, a) for p, a in fault_points().items() if p not in ELSEWHERE] * options.points
     world.rng.shuffle(points)
     began = time.monotonic()
     try:
