@@ -10,7 +10,7 @@ class Shapes:
                          (1.5, lambda: self.group_from_inside(scope)),
                          (1, lambda: self.cancels_itself(scope, depth)),
                          (1.5, lambda: self.waits_for_shuffled(scope)),
-                         (1, lambda: self.star_of_one(scope, depth)))
+                         (1, lambda: self.star(scope, depth)))
 
     def told(self, node):
         """A node that says how it ended."""
@@ -184,12 +184,21 @@ class Shapes:
             wait["timeout"] = self.random.choice([0, 0.1])
         return {"do": made + [wait, {"print": "${%s}" % wait["as"]}]}
 
-    def star_of_one(self, scope, depth):
-        """`except*` of an error that is no group."""
+    def star(self, scope, depth):
+        """`except*` of an error that is no group, or of a group of several."""
         name = self.fresh("e")
-        raised = {"raise": {"type": self.random.choice(["A", "B", "ValueError"]),
-                            "message": self.fresh("m")}}
-        last = self.random.choice([[], [{"raise": None}], [{"raise": {"type": "B"}}], [self.pause()]])
-        handlers = [{"type": kind, "as": name, "do": [self.say("${%s}" % name)] + last}
-                    for kind in self.random.sample(["A", "B", "ValueError"], 2)]
-        return self.told({"try": [self.pause(), raised], "except*": handlers})
+
+        def raised():
+            return {"raise": {"type": self.random.choice(["A", "B", "ValueError"]),
+                              "message": self.fresh("m")}}
+        body = raised()
+        if self.chance(0.7):
+            body = {"task_group": [raised() for _ in range(self.random.randint(1, 3))]}
+            if self.chance(0.4):
+                body["task_group"].append({"task_group": [raised(), raised()]})
+        lasts = [[], [{"raise": None}], [{"raise": None}], [raised()], [self.pause()]]
+        handlers = [{"type": kind, "as": name,
+                     "do": [self.say("${%s}" % name)] + self.random.choice(lasts)}
+                    for kind in self.random.sample(["A", "B", "ValueError", ["A", "B"]],
+                                                   self.random.randint(1, 3))]
+        return self.told({"try": [self.pause(), body], "except*": handlers})

@@ -64,7 +64,6 @@ RUNTIME = [
      "    waiters_wake_all(&q->waiters[LIST_GETTERS], false);"),
     ("queue.c", "        q->value -= n < q->value ? n : q->value;", "        q->value = 0;\n        (void)n;"),
     # lines of a command
-    ("feed_lines.c", "    else if (!leaving && (!l->run.leaf.cancelled || over))", "    else if (!leaving)"),
     ("feed_lines.c", "        a->lines->interrupted = true;", "        ;"),
     ("feed_lines.c", "    if (lines_stop(a->lines))\n        return true;", "    return true;"),
     ("lines.c", "        *v = steal(&l->run.error);\n        return *v ? LINES_ERROR : LINES_END;",

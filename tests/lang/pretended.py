@@ -24,6 +24,11 @@ class Command(asyncio.Future):
         if self.on_launch:
             self.on_launch()
 
+    @property
+    def runs(self):
+        """The task that awaits it counts as running."""
+        return self.launched
+
     def next_due_us(self):
         return self.due_us
 
@@ -61,6 +66,8 @@ class Writer(Command):
         super().__init__(loop, duration, None)
         self.pieces = pieces
         self.reader = asyncio.StreamReader(limit=2 ** 30, loop=loop)
+
+    runs = False  # who reads only waits
 
     def launch(self):
         super().launch()

@@ -76,7 +76,7 @@ def task_state(task):
     waiter = task._fut_waiter
     if waiter is None or waiter.done():
         return "ready"
-    return "running" if getattr(waiter, "launched", False) else "suspended"
+    return "running" if getattr(waiter, "runs", False) else "suspended"
 
 
 TASK_ATTRIBUTES = {
