@@ -1,4 +1,5 @@
 /* runtime_collect(): what has changed, as rows. */
+#include "daemon/task/keep.h"
 #include "daemon/task/save.h"
 #include "proto/mem.h"
 
@@ -9,13 +10,21 @@ static void collect_task(struct job *job, struct task *t, const struct runtime_s
     task_sweep_kept(t);
     bool fresh = !t->collected;
     t->collected = true;
-    if (done && !fresh && !t->kept && !t->flags_changed)
+    if (done && !fresh && !t->kept && !t->flags_changed) {
+        keeps_forget(job, t->id);
         return;
+    }
     t->flags_changed = false;
     buf_clear(frame);
     /* The end row of a task says all of it, unless its variables are still read. */
+    if (!done)
+        keeps_begin(job);
     if (!done || !fresh || t->kept)
         task_save(t, frame);
+    if (done)
+        keeps_forget(job, t->id);
+    else
+        keeps_end(job, t->id);
     struct buf name = {0};
     task_put_title(t, &name);
     struct task_row row = {.job = job->id,

@@ -1,6 +1,7 @@
 /* `for` over a list or a range: never waits. */
 #include "daemon/task/feed.h"
 #include "daemon/task/job.h"
+#include "daemon/task/keep.h"
 #include "daemon/task/save.h"
 
 bool feed_list_begin(struct for_act *a, const struct task *t, const struct source *s,
@@ -49,7 +50,7 @@ static void save(const struct task *t, const struct for_act *a, struct buf *out)
         } else {
             put_u8(out, list ? LIST_HERE : LIST_NONE);
             if (list)
-                value_save(out, list);
+                keep_save(t->job, list, out);
         }
     }
     iterator_save(&a->it, out);
@@ -63,7 +64,7 @@ static struct value *load_list(const struct for_act *a, struct job_loader *l, st
     struct value *list = NULL;
     size_t len;
     if (place == LIST_HERE)
-        return value_load(r, load_resolve, l);
+        return keep_load(l, r);
     if (place == LIST_LITERAL) {
         list = e ? expr_literal(e) : NULL;
     } else if (place == LIST_INPUT) {

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 
+#include "daemon/task/keep.h"
 #include "daemon/task/save.h"
 #include "proto/mem.h"
 
@@ -77,6 +78,7 @@ void job_free(struct job *job)
     timer_cancel(&job->deadline);
     value_unref(job->failure);
     given_free(job->given);
+    keeps_release(job);
     objects_release(&job->objects);
     free(job->objects.changed);
     for (; r->n > 0; r->n--, r->head++) /* timers that were cancelled are the queue's */

@@ -79,7 +79,10 @@ struct job {
     struct coro_list left;  /* coroutines that nobody started, for the job's end */
     struct object_home objects;
     struct object_use use;
-    uint64_t stop_seq; /* of the HANDLE_STOP in the queue */
+    struct keeps *keeping;  /* what the row names that is written or read now */
+    struct map keeps, kept; /* by task; objects by the address of their value */
+    uint32_t last_keep;
+    uint64_t stop_seq;      /* of the HANDLE_STOP in the queue */
 };
 
 struct runtime {
@@ -93,6 +96,7 @@ struct runtime {
     struct job **dirty; /* for runtime_collect() */
     size_t n_dirty, cap_dirty;
     size_t live, max_live;
+    size_t keep_from; /* bytes */
     struct named_objects named;
 };
 

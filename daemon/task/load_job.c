@@ -1,4 +1,5 @@
 /* A job as a whole, from its rows. */
+#include "daemon/task/keep.h"
 #include "daemon/task/save.h"
 #include "proto/mem.h"
 
@@ -11,7 +12,7 @@ static bool load_state(struct job_loader *l)
     job->stop = get_u8(&r) != 0;
     job->stuck = get_u8(&r);
     uint64_t task = get_varint(&r), scope = get_varint(&r), coro = get_varint(&r),
-             gather = get_varint(&r), object = get_varint(&r);
+             gather = get_varint(&r), object = get_varint(&r), keep = get_varint(&r);
     job->next_timer = get_varint(&r);
     job->lines = get_varint(&r);
     job->ends = get_varint(&r);
@@ -23,14 +24,16 @@ static bool load_state(struct job_loader *l)
     job->stop_seq = get_varint(&r);
     closing = get_varint(&r);
     if (r.failed || version != ROW_VERSION || job->phase >= PHASE_OVER || task > UINT32_MAX ||
-        scope > UINT32_MAX || coro > UINT32_MAX || gather >= UINT32_MAX || object >= UINT32_MAX ||
-        running > UINT32_MAX || closing > gather || l->head > job->ready.next_seq)
+        scope > UINT32_MAX || coro > UINT32_MAX || gather >= UINT32_MAX || object >= KEEP_IDS ||
+        keep > KEEP_IDS || running > UINT32_MAX || closing > gather ||
+        l->head > job->ready.next_seq)
         return load_fail(l, "the job's row");
     job->next_task = (uint32_t)task;
     job->next_scope = (uint32_t)scope;
     job->next_coro = (uint32_t)coro;
     job->next_gather = (uint32_t)gather;
     job->objects.last_id = (uint32_t)object;
+    job->last_keep = (uint32_t)keep;
     l->running = (uint32_t)running;
     if (closing > 0) {
         job->closing = load_gather(l, (uint32_t)closing);

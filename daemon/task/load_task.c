@@ -1,4 +1,5 @@
 /* Rows of tasks, read back and checked against each other. */
+#include "daemon/task/keep.h"
 #include "daemon/task/leaf.h"
 #include "daemon/task/save.h"
 #include "daemon/task/star.h"
@@ -176,7 +177,7 @@ static bool op_load(struct job_loader *l, struct reader *r, struct task *t)
     return true;
 }
 
-bool load_frame(struct job_loader *l, struct loaded_row *row)
+static bool read_frame(struct job_loader *l, const struct loaded_row *row)
 {
     struct reader r = READER(row->frame, row->frame_len);
     struct task *t = row->task;
@@ -196,6 +197,14 @@ bool load_frame(struct job_loader *l, struct loaded_row *row)
            text_load(l, &r, &t->title) && op_load(l, &r, t) && wait_load(l, &r, t) &&
            callbacks_load(l, &r, t) && stack_load(l, &r, t) && kept_load(l, &r, t) &&
            (reader_done(&r) || load_fail(l, "a task's row"));
+}
+
+bool load_frame(struct job_loader *l, struct loaded_row *row)
+{
+    keeps_begin(l->job);
+    bool ok = read_frame(l, row);
+    keeps_end(l->job, row->id);
+    return ok;
 }
 
 bool load_end_head(struct job_loader *l, struct reader *r, struct end_head *h)

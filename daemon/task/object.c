@@ -2,6 +2,7 @@
 
 #include "daemon/task/items.h"
 #include "daemon/task/job.h"
+#include "daemon/task/keep.h"
 #include "proto/mem.h"
 
 struct object *object_stray(enum object_type type, uint32_t id)
@@ -46,6 +47,7 @@ struct object *object_ref(struct object *o)
 void object_free(struct object *o)
 {
     struct object_home *home = o->home;
+    keep_drop(o);
     if (home) {
         *(o->prev ? &o->prev->next : &home->first) = o->next;
         *(o->next ? &o->next->prev : &home->last) = o->prev;
@@ -91,8 +93,10 @@ void objects_release(struct object_home *home)
         o->dirty = false;
     }
     home->n_changed = 0;
-    for (struct object *o = home->first; o; o = o->next)
+    for (struct object *o = home->first; o; o = o->next) {
+        keep_drop(o);
         object_drop_items(o);
+    }
     while (home->first) {
         struct object *o = home->first;
         home->first = o->next;

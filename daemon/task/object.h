@@ -91,6 +91,7 @@ struct object {
     int64_t value;         /* a semaphore's; unfinished items; tasks in the barrier */
     struct waiters waiters[OBJECT_LISTS];
     struct queue_items *items; /* of a queue */
+    struct value *kept;        /* of a VALUE */
 };
 
 static inline bool object_is(const struct object *o, unsigned types)

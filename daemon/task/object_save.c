@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "daemon/task/items.h"
+#include "daemon/task/keep.h"
 #include "daemon/task/object.h"
 #include "daemon/task/save.h"
 #include "proto/mem.h"
@@ -44,6 +45,7 @@ static void collect_object(struct object *o, const struct runtime_sink *sink, vo
     put_varint(data, o->items ? o->items->next_seq : 0);
     if (o->named)
         named_save(o->named, data);
+    keep_row(o, data);
     struct object_row row = {.job = job_of(o),
                              .id = o->id,
                              .fresh = !o->collected,
@@ -128,7 +130,7 @@ bool runtime_load_object(struct job_loader *l, const struct object_row *row, str
     struct reader r = READER(row->state, row->state_len);
     if (row->id > 0 && !map_get(&l->objects, row->id) && type < OBJECT_TYPES)
         o = make(l, row->id, (enum object_type)type);
-    if (!o || !object_state_load(o, &r) || !reader_done(&r))
+    if (!o || !object_state_load(o, &r) || !keep_row_load(l, o, &r) || !reader_done(&r))
         return refuse(l, err, "an object's row is damaged");
     o->collected = l->job->objects.rows = true;
     return true;
@@ -169,7 +171,8 @@ bool load_items(struct job_loader *l)
 bool load_objects(struct job_loader *l)
 {
     for (const struct object *o = l->job->objects.first; o; o = o->next)
-        if (o->id > l->job->objects.last_id)
+        if (o->id >
+            (o->type == OBJECT_VALUE ? KEEP_IDS + l->job->last_keep : l->job->objects.last_id))
             return load_fail(l, "an object's number");
     return true;
 }
@@ -201,7 +204,8 @@ struct value *load_object_value(struct job_loader *l, const char *kind, uint64_t
 {
     bool named = id > UINT32_MAX;
     unsigned type = object_type_of(kind);
-    if (type == OBJECT_TYPES || id == 0 || (!named && id > l->job->objects.last_id))
+    if (type == OBJECT_TYPES || type == OBJECT_VALUE || id == 0 ||
+        (!named && id > l->job->objects.last_id))
         return NULL;
     struct object *o = named ? load_named(l, id) : map_get(&l->objects, id);
     /* Rows of ended tasks may still name one that went since: nobody reaches it. */

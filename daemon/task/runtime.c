@@ -1,6 +1,7 @@
 #include "daemon/task/runtime.h"
 
 #include "daemon/task/job.h"
+#include "daemon/task/keep.h"
 #include "proto/mem.h"
 
 /* Steps of one job before the next one's turn. */
@@ -13,6 +14,7 @@ struct runtime *runtime_new(const struct runtime_effects *effects, void *arg)
     rt->arg = arg;
     rt->leaf_seq = 1;
     rt->max_live = SIZE_MAX / 2;
+    rt->keep_from = KEEP_FROM_BYTES;
     TAILQ_INIT(&rt->named.woken);
     LIST_INIT(&rt->named.visitors);
     return rt;
@@ -140,6 +142,11 @@ bool runtime_kill(struct runtime *rt, uint64_t id)
         return false;
     job_kill(job);
     return true;
+}
+
+void runtime_keep_from(struct runtime *rt, size_t bytes)
+{
+    rt->keep_from = bytes;
 }
 
 void runtime_limit_tasks(struct runtime *rt, size_t max)

@@ -305,6 +305,8 @@ void runtime_expect_others(struct runtime *rt);
  * with few tasks still may until they are twice as many. None unless set.
  */
 void runtime_limit_tasks(struct runtime *rt, size_t max);
+/* value_bytes() from which on a variable is worth a row of its own (keep.h); for tests: all are. */
+void runtime_keep_from(struct runtime *rt, size_t bytes);
 size_t runtime_live_tasks(const struct runtime *rt);
 
 /* The node kinds, for program_parse(). */

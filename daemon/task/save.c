@@ -165,6 +165,7 @@ void job_save(const struct job *job, struct buf *out)
     put_varint(out, job->next_coro);
     put_varint(out, job->next_gather);
     put_varint(out, job->objects.last_id);
+    put_varint(out, job->last_keep);
     put_varint(out, job->next_timer);
     put_varint(out, job->lines);
     put_varint(out, job->ends);

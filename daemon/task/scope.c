@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "daemon/task/keep.h"
 #include "daemon/task/save.h"
 #include "proto/mem.h"
 
@@ -127,7 +128,7 @@ void scope_save(const struct job *job, const struct scope *s, struct buf *out)
     put_varint(out, s->n);
     for (uint32_t i = 0; i < s->n; i++) {
         atom_save(job, s->all[i].atom, out);
-        value_save(out, s->all[i].value);
+        keep_save(job, s->all[i].value, out);
     }
 }
 
@@ -137,7 +138,7 @@ static bool load_variables(struct job_loader *l, struct reader *r, struct scope 
         uint32_t atom;
         if (r->failed || !atom_load(l, r, &atom))
             return load_fail(l, "a variable's name");
-        struct value *v = value_load(r, load_resolve, l);
+        struct value *v = keep_load(l, r);
         if (!v)
             return load_fail(l, "a variable's value");
         scope_set(s, atom, v);

@@ -1,6 +1,7 @@
 #include "daemon/task/task.h"
 
 #include "daemon/task/job.h"
+#include "daemon/task/keep.h"
 #include "proto/mem.h"
 
 enum task_state task_state_of(const struct task *t)
@@ -105,6 +106,7 @@ void task_release(struct task *t)
     if (t->refs > 0 || t->dirty || t->ending)
         return;
     if (t->job) {
+        keeps_forget(t->job, t->id);
         *(t->prev ? &t->prev->next : &t->job->first) = t->next;
         *(t->next ? &t->next->prev : &t->job->last) = t->prev;
     }

@@ -15,7 +15,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILDDIR = os.environ.get("BUILDDIR", os.path.dirname(os.path.dirname(HERE)))
 PROGRAM = os.path.join(BUILDDIR, "tests", "lang", "run_case")
-MODES = [[], ["--reload"], ["--reload", "--budget", "1"], ["--budget", "1"]]
+MODES = [[], ["--reload"], ["--reload", "--keep", "--budget", "1"], ["--budget", "1"]]
 MAX_OUTPUT = 1 << 20
 
 

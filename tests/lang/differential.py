@@ -28,7 +28,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BUILDDIR = os.environ.get("BUILDDIR", os.path.dirname(os.path.dirname(HERE)))
 RUN_CASE = os.path.join(BUILDDIR, "tests", "lang", "run_case")
 JUDGE = [sys.executable, os.path.join(HERE, "judge.py"), "--many"]
-MODES = [[], ["--reload"], ["--reload", "--budget", "1"], ["--budget", "1"]]
+MODES = [[], ["--reload"], ["--reload", "--keep", "--budget", "1"], ["--budget", "1"]]
 # Cases that asyncio can't judge: tasks in a circle that swallow every cancellation; what the language
 # says in its own words where Python would say AttributeError.
 NO_WORD = ("order/deadlock-swallowed", "objects/queue-maxsize-computed",

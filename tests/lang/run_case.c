@@ -2,13 +2,14 @@
  * Runs a job document on virtual time, with commands that are only pretended, and prints what it
  * printed, then `=> {"state": …, "value" or "error": …}`.
  *
- *   run_case [--reload] [--budget N] [--diagnostics] [--stats] FILE
- *   run_case [--reload] [--budget N] --many     a document on each line of the input; a line "."
- *                                               ends what it printed
+ *   run_case [--reload] [--keep] [--budget N] [--diagnostics] [--stats] FILE
+ *   run_case [--reload] [--keep] [--budget N] --many
+ *       a document on each line of the input; a line "." ends what it printed
  *
  * --reload: at each tick (with --budget 1: at each step) all is collected, the runtime is thrown
- * away and loaded again from its rows. Commands do what daemon/task/pretend.h says; besides, `kill`
- * ends by a signal, `lost` is lost, `nope` can't be started.
+ * away and loaded again from its rows. --keep: each variable has a row of its own. Commands do what
+ * daemon/task/pretend.h says; besides, `kill` ends by a signal, `lost` is lost, `nope` can't be
+ * started.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -39,7 +40,7 @@ struct sim {
     struct buf state;
     struct pretend pretend;
     uint64_t row_bytes, writes;
-    bool over, diagnostics;
+    bool over, diagnostics, keep;
     struct buf result;
 };
 
@@ -235,11 +236,18 @@ static bool load_rows(struct sim *s, struct job_loader *l, struct err *err)
     return ok && kept_objects_load(&s->objects, l, JOB, err);
 }
 
+static void new_runtime(struct sim *s)
+{
+    s->rt = s->pretend.rt = runtime_new(&effects, s);
+    if (s->keep)
+        runtime_keep_from(s->rt, 1);
+}
+
 static void reload(struct sim *s)
 {
     struct err err = {0};
     runtime_free(s->rt);
-    s->rt = s->pretend.rt = runtime_new(&effects, s);
+    new_runtime(s);
     pretend_forget_wanted(&s->pretend);
     bool ok = kept_named_load(&s->objects, s->rt, &err);
     struct job_loader *l =
@@ -366,7 +374,7 @@ struct options {
 /* Takes over s->program. */
 static void run_program(struct sim *s, const struct options *o)
 {
-    s->rt = s->pretend.rt = runtime_new(&effects, s);
+    new_runtime(s);
     runtime_start(s->rt, JOB, 0, s->program, s->pretend.now_us);
     if (o->again) {
         runtime_collect(s->rt, &sink, s);
@@ -404,6 +412,8 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--reload") == 0)
             o.again = true;
+        else if (strcmp(argv[i], "--keep") == 0)
+            s.keep = true;
         else if (strcmp(argv[i], "--diagnostics") == 0)
             s.diagnostics = true;
         else if (strcmp(argv[i], "--stats") == 0)
