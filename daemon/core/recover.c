@@ -362,9 +362,14 @@ static bool on_named_row(void *arg, size_t set, const struct rows *row, struct e
     return true;
 }
 
+struct named_load {
+    struct engine *engine;
+    size_t bad_items;
+};
+
 static bool on_named_item(void *arg, size_t set, const struct rows *row, struct err *err)
 {
-    struct engine *e = arg;
+    struct named_load *l = arg;
     const struct cell *value = cell_at(row, 0, 2);
     struct item_row i = {.object = (uint32_t)cell_int(row, 0, 0),
                          .seq = (uint64_t)cell_int(row, 0, 1)};
@@ -375,7 +380,7 @@ static bool on_named_item(void *arg, size_t set, const struct rows *row, struct 
         i.value = value->s.p;
         i.value_len = value->s.len;
     }
-    if (!runtime_load_named_item(e->runtime, &i, &why))
+    if (!runtime_load_named_item(l->engine->runtime, &i, &why) && l->bad_items++ == 0)
         log_error("%s: it is not taken up", why.text);
     return true;
 }
@@ -383,8 +388,12 @@ static bool on_named_item(void *arg, size_t set, const struct rows *row, struct 
 static bool load_named(struct engine *e, struct err *err)
 {
     int64_t no_job = 0;
-    return scan(e, ST_JOB_OBJECTS, &no_job, on_named_row, e, err) &&
-           scan(e, ST_JOB_ITEMS, &no_job, on_named_item, e, err);
+    struct named_load l = {.engine = e};
+    bool ok = scan(e, ST_JOB_OBJECTS, &no_job, on_named_row, e, err) &&
+              scan(e, ST_JOB_ITEMS, &no_job, on_named_item, &l, err);
+    if (l.bad_items > 1)
+        log_error("%zu items of named queues are not taken up", l.bad_items);
+    return ok;
 }
 
 /* False: the store cannot be read. A job whose rows are damaged is given up. */

@@ -145,6 +145,7 @@ void named_remove(struct object *o)
         hold_free(o->named->first);
     if (object_is(o, IS_ANY_QUEUE)) {
         loans_drop(o);
+        o->value = 0; /* what is not dealt with yet is nobody's matter: joins end */
         queue_shutdown(o, true);
     }
     leave_home(o);

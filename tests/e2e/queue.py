@@ -76,6 +76,28 @@ def test_waiting_keeps_its_order():
                 equal(output(c, jobs[i]), [str(i)])
 
 
+def test_waiting_in_turns():
+    """Tasks of two jobs wait by turns: so they do behind a restart."""
+    def turns(name):
+        take = [{"get": "${q}", "as": "x"}, {"print": "${x}"}]
+        return [{"queue": {"name": "q"}, "as": "q"}, {"queue": {"name": name}, "as": "go"},
+                {"task_group": [], "group": "g", "do": {"for": "i", "in": {"range": 4}, "do": [
+                    {"get": "${go}"}, {"create_task": take, "in": "${g}"}]}}]
+    with Daemon() as d:
+        with d.client() as c:
+            jobs = {name: c.submit(turns(name)) for name in ("a", "b")}
+            for n in range(8):
+                c.call("queue.put", name="ab"[n % 2], value=n)
+                wait_until(lambda n=n: listed(c, "q")["getters"] == n + 1, "one more")
+        d.kill()
+        d.start()
+        with d.client() as c:
+            for n in range(8):
+                c.call("queue.put", name="q", value=n)
+            equal(c.finish(jobs["a"])["output"], ["0", "2", "4", "6"])
+            equal(c.finish(jobs["b"])["output"], ["1", "3", "5", "7"])
+
+
 def test_locks_of_ended_jobs_are_free():
     """Also of one that was killed with its daemon, and of one that never released it."""
     hold = [{"lock": {"name": "l"}, "as": "l"}, {"semaphore": {"name": "s", "value": 3}, "as": "s"},
@@ -295,6 +317,57 @@ def test_held_items_survive_the_daemon():
         with d.client() as c:
             equal([c.call("queue.get", name="q")["value"] for _ in range(3)], [0, 2, 3])
             equal(listed(c, "q")["unfinished"], 3)
+
+
+def test_what_a_client_held_wakes_a_job():
+    """The item that a client had when the daemon died is there for who waited behind it."""
+    with Daemon() as d:
+        with d.client() as c:
+            c.call("queue.put", name="q", value="x")
+            c.call("queue.get", name="q")
+            jobs = []
+            for n in (1, 2):
+                jobs.append(c.submit(consumer("q", 1)))
+                wait_until(lambda n=n: listed(c, "q")["getters"] == n, "the getter")
+            d.kill()
+        d.start()
+        with d.client() as c:
+            equal(c.finish(jobs[0])["output"], ["x"])
+            equal(listed(c, "q")["getters"], 1)
+
+
+def test_damaged_rows_are_left():
+    """The daemon starts without them, and says so; the name is free."""
+    with Daemon() as d:
+        with d.client() as c:
+            for i in range(3):
+                c.call("queue.put", name="bad", value=i)
+                c.call("queue.put", name="good", value=i)
+        d.stop()
+        with sqlite3.connect(os.path.join(d.state, "corod.db")) as db:
+            db.execute("UPDATE object SET state = x'0100' WHERE job = 0 AND id = 1")
+            db.execute("UPDATE item SET value = x'ff' WHERE job = 0 AND object = 2 AND seq = 2")
+        for _ in range(2):
+            d.start()
+            with d.client() as c:
+                equal([q["name"] for q in c.call("queue.list")["queues"]], ["good"])
+                equal(listed(c, "good")["size"], 2)
+                equal(c.call("queue.put", name="bad", value="new")["size"], 1)
+                equal(c.call("queue.get", name="bad")["value"], "new")
+                c.call("queue.remove", name="bad", force=True)
+            d.stop()
+        check("named object 1 is damaged" in d.log())
+        d.start()
+
+
+def test_remove_ends_joins():
+    with Daemon() as d, d.client() as c:
+        job = c.submit([{"queue": {"name": "q"}, "as": "q"}, {"put": 1, "into": "${q}"},
+                        {"get": "${q}"}, {"create_task": {"join": "${q}"}, "as": "t"},
+                        {"sleep": 0}, {"print": "in"}, {"await": "${t}"}, {"task_done": "${q}"}])
+        prints(c, job, 1)
+        c.call("queue.remove", name="q", force=True)
+        equal(c.finish(job)["state"], "succeeded")
 
 
 def test_full_queue_and_join():
