@@ -199,9 +199,11 @@ void runtime_leaf_data(struct runtime *rt, struct leaf *leaf, const char *data, 
 
 bool runtime_lines_want(struct leaf *leaf, uint64_t *position)
 {
+    if (!leaf->spec.lines)
+        return false;
     struct lines *l = of(container_of(leaf, struct leaf_run, leaf));
     *position = l->read;
-    return leaf->spec.lines && wants(l);
+    return wants(l);
 }
 
 uint64_t runtime_lines_taken(struct leaf *leaf)

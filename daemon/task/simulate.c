@@ -114,7 +114,7 @@ static void on_task_changed(void *arg, uint64_t id, uint32_t task, enum task_sta
 /* As the contract of `coro simulate` shows errors: type, message, exceptions. */
 static void put_error(struct buf *out, const struct value *error)
 {
-    const struct value *list = value_find(error, "exceptions");
+    const struct value *list = error_is_group(error) ? value_find(error, "exceptions") : NULL;
     cleanup_value struct value *type = value_text(error_type(error));
     cleanup_value struct value *message = value_text(error_message(error));
     buf_addstr(out, "{\"type\": ");
