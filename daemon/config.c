@@ -195,6 +195,59 @@ static bool set_paths(struct config *c, struct err *err)
     return true;
 }
 
+#undef OPTION_STRUCT
+#define OPTION_STRUCT struct config_keep
+
+static const struct option keep_jobs_row = {.name = "keep_pools",
+                                            .type = OPTION_TYPE_INT,
+                                            .offset = OPTION_AT(jobs, unsigned),
+                                            .max = 1000000000};
+static const struct option keep_age_row = {.name = "keep_pools",
+                                           .type = OPTION_TYPE_DURATION,
+                                           .offset = OPTION_AT(age_ms, int64_t),
+                                           .max = INT64_C(3155760000000)};
+
+/* One word of keep_pools: "POOL=JOBS/AGE". Either may be left out. */
+static bool read_keep(char *word, const char **ret_pool, struct config_keep *keep, struct err *err)
+{
+    char *equals = strchr(word, '=');
+    if (!equals || equals == word || !equals[1])
+        return err_set(err, EINVAL, "keep_pools: \"%s\" is not POOL=JOBS/AGE", word);
+    *equals = '\0';
+    *ret_pool = word;
+    char *jobs = equals + 1, *age = strchr(jobs, '/');
+    if (age)
+        *age++ = '\0';
+    return ((!*jobs || option_set(&keep_jobs_row, keep, jobs, err)) &&
+            (!age || !*age || option_set(&keep_age_row, keep, age, err))) ||
+           err_prefix(err, "keep_pools: %s", word);
+}
+
+/* The limits of a pool; without one only what is wrong. */
+static bool read_keep_pools(const struct config *c, const char *pool, struct config_keep *ret,
+                            struct err *err)
+{
+    cleanup_free char *copy = xstrdup(c->keep_pools ? c->keep_pools : "");
+    char *at = copy;
+    for (char *word; (word = strsep(&at, " \t,"));) {
+        struct config_keep keep = {.jobs = c->keep_jobs, .age_ms = c->keep_age_ms};
+        const char *name = "";
+        if (!*word)
+            continue;
+        if (!read_keep(word, &name, &keep, err))
+            return false;
+        if (pool && strcmp(name, pool) == 0)
+            *ret = keep;
+    }
+    return true;
+}
+
+void config_keep_of(const struct config *c, const char *pool, struct config_keep *ret)
+{
+    *ret = (struct config_keep){.jobs = c->keep_jobs, .age_ms = c->keep_age_ms};
+    read_keep_pools(c, pool, ret, NULL); /* it was read before */
+}
+
 bool config_load(struct config *ret, int argc, char *const *argv, struct err *err)
 {
     struct config c = {.ready_fd = -1};
@@ -203,6 +256,7 @@ bool config_load(struct config *ret, int argc, char *const *argv, struct err *er
     bool ok = read_line(&c, argc, argv, err);
     if (ok && !c.show_help && !c.show_version)
         ok = read_file(&c, err) && read_line(&c, argc, argv, err) && set_paths(&c, err) &&
+             read_keep_pools(&c, NULL, NULL, err) &&
              check_networks("http_deny", c.http_deny, err) &&
              check_networks("http_allow", c.http_allow, err);
     if (!ok) {

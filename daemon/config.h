@@ -60,6 +60,13 @@ extern const struct option config_line_rows[];
 bool config_load(struct config *ret, int argc, char *const *argv, struct err *err);
 void config_release(struct config *c);
 
+/* What is kept of jobs that have ended in a pool. */
+struct config_keep {
+    unsigned jobs;  /* 0: all */
+    int64_t age_ms; /* 0: of any age */
+};
+void config_keep_of(const struct config *c, const char *pool, struct config_keep *ret);
+
 /*
  * A reload: takes over from `fresh` what may change while the daemon runs, and appends the names of
  * what did as a JSON list to *changed. What differs but needs a restart is appended to *ignored

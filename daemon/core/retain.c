@@ -28,12 +28,14 @@ enum phase {
     PHASE_REST,    /* the next sweep */
     PHASE_BACKLOG, /* removals and logs that are left */
     PHASE_SWEEP,   /* … and more jobs of the pools */
+    PHASE_LOGS,    /* log files that are too many */
     PHASE_SHRINK,  /* free pages */
 };
 
 /* Jobs of this pool that ended so long ago go. */
 struct cutoff {
     char *pool;
+    int64_t keep_jobs; /* 0: all */
     int64_t finished_us;
 };
 
@@ -47,6 +49,9 @@ struct retain {
     unsigned put_off;
     int64_t next_sweep_us; /* boot clock */
     struct removals removals;
+    int64_t logs_excess,
+        logs_after;       /* bytes of log files too many; attempts up to this were looked at */
+    int64_t pause_us;     /* until the next sweep */
     struct cutoff *pools; /* of the sweep */
     size_t n_pools, cap_pools, at_pool;
     struct retain_stats stats;
@@ -231,7 +236,12 @@ static void on_free_pages(void *arg, const struct rows *sets, size_t n, const st
         r->stats.last_sweep_us = clock_real_us();
     }
     int64_t keep = all / 8 > FREE_PAGES_LEAST ? all / 8 : FREE_PAGES_LEAST;
-    if (r->again) {
+    int64_t logs = e->config->keep_log_bytes;
+    r->logs_excess = n > 1 && logs ? r->stats.log_bytes - logs : 0;
+    if (r->logs_excess > 0) {
+        r->logs_after = 0;
+        schedule(r, PHASE_LOGS, 0);
+    } else if (r->again) {
         schedule(r, PHASE_BACKLOG, 0);
     } else if (unused > keep) {
         batch_add(&e->open, ST_SHRINK);
@@ -239,6 +249,43 @@ static void on_free_pages(void *arg, const struct rows *sets, size_t n, const st
     } else {
         rest(r);
     }
+}
+
+/* The oldest log files go, but none of a job that lives. */
+static void on_logs(void *arg, const struct rows *sets, size_t n, const struct err *err)
+{
+    struct retain *r = arg;
+    struct engine *e = r->engine;
+    const struct rows *logs = sets;
+    (void)n;
+    if (has_failed(r, err))
+        return;
+    for (size_t i = 0; i < logs->n && r->logs_excess > 0; i++) {
+        r->logs_after = cell_int(logs, i, 0);
+        if (engine_job(e, (uint64_t)cell_int(logs, i, 1)))
+            continue;
+        batch_add(&e->open, ST_ATTEMPT_LOG_GONE);
+        batch_int(&e->open, r->logs_after);
+        batch_add(&e->open, ST_GONE_LOG_ADD);
+        batch_int(&e->open, r->logs_after);
+        r->logs_excess -= cell_int(logs, i, 2);
+        r->stats.log_bytes -= cell_int(logs, i, 2);
+    }
+    if (r->logs_excess <= 0 || !logs->n) {
+        r->removals.logs_after = 0;
+        r->phase = PHASE_BACKLOG;
+    }
+    end_step(r);
+}
+
+static void look_at_logs(struct retain *r)
+{
+    struct batch q = {0};
+    batch_add(&q, ST_OLD_LOGS);
+    batch_int(&q, r->logs_after);
+    batch_int(&q, SLICE_JOBS);
+    batch_int(&q, r->engine->config->log_cap_bytes);
+    read_store(r, &q, on_logs);
 }
 
 static void look_at_free_pages(struct retain *r)
@@ -279,32 +326,34 @@ static void on_excess(void *arg, const struct rows *sets, size_t n, const struct
 static void add_pool(void *arg, const struct pool_stats *p)
 {
     struct retain *r = arg;
-    int64_t age_ms = r->engine->config->keep_age_ms;
+    struct config_keep keep;
+    config_keep_of(r->engine->config, p->name, &keep);
     r->pools = xgrow(r->pools, &r->cap_pools, r->n_pools + 1, sizeof *r->pools);
     r->pools[r->n_pools++] = (struct cutoff){
         .pool = xstrdup(p->name),
-        .finished_us = age_ms ? clock_real_us() - age_ms * 1000 : INT64_MIN,
+        .keep_jobs = keep.jobs,
+        .finished_us = keep.age_ms ? clock_real_us() - keep.age_ms * 1000 : INT64_MIN,
     };
+    if (keep.age_ms && r->pause_us > keep.age_ms * 1000)
+        r->pause_us = keep.age_ms * 1000;
 }
 
 static void begin_sweep(struct retain *r)
 {
     struct engine *e = r->engine;
-    int64_t pause_us = e->config->keep_age_ms * 1000;
-    if (pause_us < SWEEP_LEAST_US && pause_us)
-        pause_us = SWEEP_LEAST_US;
-    if (pause_us > SWEEP_MOST_US || !pause_us)
-        pause_us = SWEEP_MOST_US;
-    r->next_sweep_us = clock_boot_us() + pause_us;
+    struct batch q = {0};
     r->news = false;
+    r->pause_us = SWEEP_MOST_US;
     forget_pools(r);
     pools_each(e->pools, add_pool, r);
-    struct batch q = {0};
+    if (r->pause_us < SWEEP_LEAST_US)
+        r->pause_us = SWEEP_LEAST_US;
+    r->next_sweep_us = clock_boot_us() + r->pause_us;
     for (size_t i = 0; i < r->n_pools; i++) {
-        int64_t keep = e->config->keep_jobs;
+        const struct cutoff *c = &r->pools[i];
         batch_add(&q, ST_ENDED_EXCESS);
-        batch_str(&q, r->pools[i].pool);
-        batch_int(&q, keep ? keep : INT64_MAX);
+        batch_str(&q, c->keep_jobs ? c->pool : NULL); /* NULL: none */
+        batch_int(&q, c->keep_jobs);
     }
     read_store(r, &q, on_excess);
 }
@@ -365,6 +414,9 @@ static void step(struct retain *r)
     case PHASE_BACKLOG:
     case PHASE_SWEEP:
         read_backlog(r);
+        break;
+    case PHASE_LOGS:
+        look_at_logs(r);
         break;
     case PHASE_SHRINK:
         look_at_free_pages(r);

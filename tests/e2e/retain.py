@@ -183,6 +183,37 @@ def test_a_follower_hears_of_it():
         wait_until(all_gone, "removal")
 
 
+def test_pools_of_their_own_and_room_for_logs():
+    d.configure("keep_pools = tests=2 precious=0/0\nkeep_jobs = 4\n")
+    d.restart()
+    with d.client() as c:
+        for name in "tests", "precious":
+            c.call("pool.set", name=name, slots=1)
+        done = {p: [c.run({"pool": p, "main": {"print": i}})["id"] for i in range(6)]
+                for p in ("tests", "precious", "default")}
+        wait_until(lambda: len(ids(c)) == 2 + 6 + 4, "removal by number")
+        for name, n in ("tests", 2), ("precious", 6), ("default", 4):
+            equal(ids(c, pool=name), done[name][::-1][:n], name)
+        c.call("job.remove", ids=ids(c))
+        # The oldest logs go; what they were of stays.
+        logged = [c.run({"pool": "precious", "main": {"sh": BIG}})["id"] for _ in range(5)]
+        equal(len(logs()), 5)
+        d.configure("keep_log_bytes = 250K\n")
+        c.call("system.reload")
+        wait_until(lambda: len(logs()) == 2, "removal of logs")
+        equal(ids(c), logged[::-1])
+        equal(c.call("log.read", id=logged[0], stream="stdout")["data"], "")
+        equal(c.call("log.read", id=logged[4], stream="stdout")["data"][:3], "xxx")
+        c.call("job.remove", ids=logged)
+        wait_until(all_gone, "removal")
+    for bad in "x", "x=", "=1", "x=-1", "x=1/y":
+        d.configure("keep_pools = %s\n" % bad)
+        with d.client() as c:
+            error = c.error("system.reload")
+            check("keep_pools" in error.message, error.message)
+    d.configure("")
+
+
 def test_pages_look_at_a_part_of_the_jobs():
     with d.client() as c:
         old = c.run({"name": "far below", "main": {"print": 1}})["id"]
