@@ -2,6 +2,7 @@
 import asyncio
 import base64
 import json
+import random
 import ssl
 import threading
 import urllib.parse
@@ -191,6 +192,10 @@ class Server:
             self.release.set()
         await self.release.wait()
         return await self.send(writer, 200, b"through")
+
+    async def do_soon(self, request, writer, reader, *_):
+        await asyncio.sleep(random.uniform(0, 0.1))
+        return await self.send(writer, 200, b"done")
 
     async def do_to(self, request, writer, reader, status):
         return await self.send(writer, int(status), b"moved",
