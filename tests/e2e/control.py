@@ -7,12 +7,13 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
-from corod import Daemon, RpcError, check, equal, program, run_tests, wait_until  # noqa: E402
+from corod import PATIENCE, Daemon, RpcError, check, equal, program, run_tests, wait_until  # noqa: E402
 
 daemon = Daemon()
 
@@ -608,6 +609,40 @@ def test_many_items():
         equal((again["value"][0], again["value"][2], again["value"][1]["exit"]), (5, 99999, 0))
         equal(again["attempts"]["count"], 1)
         equal(rows("SELECT count(*) FROM task_end WHERE job = ? AND state = 4", again["id"]), [(n + 1,)])
+
+
+def test_kill_lets_go_of_what_is_shared():
+    with daemon.client() as c:
+        lock = {"lock": {"name": "shared"}, "as": "l"}
+        holds = c.submit([lock, {"with": "${l}", "do": [{"print": "has it"}, {"sleep": 1000}]}])
+        wait_until(lambda: c.call("job.get", id=holds)["output"] == ["has it"], "the lock to be held")
+        waits = c.submit([lock, {"with": "${l}", "do": {"print": "has it"}}])
+        also = c.submit([lock, {"with": "${l}", "do": {"print": "has it"}}])
+        wait_until(lambda: state(c, also) == "running", "both to wait")
+        c.call("job.kill", id=waits)
+        c.call("job.kill", id=holds)
+        equal(c.finish(also)["output"], ["has it"])
+        equal(c.call("job.get", id=waits)["output"], [])
+
+
+def test_kill_and_pause_of_requests():
+    with daemon.client() as c, socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(PATIENCE)
+        url = "http://127.0.0.1:%d/" % server.getsockname()[1]
+        job = c.submit({"http": {"method": "GET", "url": url}})
+        with server.accept()[0]:
+            c.call("job.pause", id=job, freeze=True)  # what was sent goes on
+            equal(c.call("job.kill", id=job)["jobs"][0]["state"], "cancelled")
+            wait_until(lambda: c.call("job.get", id=job)["attempts"]["running"] == 0, "the end of its request")
+        job = c.submit([{"sleep": 0.05}, {"http": {"method": "GET", "url": url}}])
+        c.call("job.pause", id=job)
+        wait_until(lambda: pools(c)["http"]["waiting"] == 1, "a request that waits")
+        c.call("job.resume", id=job)
+        with server.accept()[0] as peer:
+            peer.recv(4096)
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+            equal(c.finish(job)["value"]["status"], 200)
+        equal(pools(c)["http"]["taken"], 0)
 
 
 def coro(*words, status=0):

@@ -57,6 +57,7 @@ static void on_diagnostic(void *arg, uint64_t job, const char *text)
 
 static const struct runtime_effects effects = {.leaf_wanted = on_wanted,
                                                .leaf_dropped = on_dropped,
+                                               .leaf_gone = on_dropped,
                                                .printed = on_printed,
                                                .job_ended = on_ended,
                                                .diagnostic = on_diagnostic};

@@ -143,6 +143,51 @@ START_TEST(test_damaged)
 }
 END_TEST
 
+/* So many steps; the time goes on when nothing is left to do. */
+static void steps(struct fixture *f, unsigned n)
+{
+    int64_t now = 0;
+    for (unsigned i = 0; i < n && !f->over; i++) {
+        if (!runtime_tick(f->rt, now, 1))
+            now += 50000;
+        for (size_t k = 0; k < f->n_wanted; k++)
+            if (f->wanted[k]->state == LEAF_WANTED && i % 2)
+                runtime_leaf_launched(f->rt, f->wanted[k], 1000 + i + k, now);
+        if (i % 7 == n % 7)
+            fixture_collect(f);
+    }
+}
+
+START_TEST(a_job_can_be_killed_at_any_step)
+{
+    for (unsigned n = 0; n < 700; n++) {
+        struct fixture f;
+        fixture_init(&f, document);
+        steps(&f, n);
+        ck_assert(!f.over);
+        size_t printed = f.printed.len;
+        ck_assert(runtime_kill(f.rt, 3));
+        ck_assert(f.over);
+        ck_assert_int_eq(f.how, JOB_CANCELLED);
+        ck_assert_str_eq(f.outcome,
+                         "{\"type\":\"CancelledError\",\"message\":\"the job was killed\"}");
+        ck_assert_uint_eq(f.n_wanted, 0);
+        ck_assert(!runtime_kill(f.rt, 3));
+        fixture_collect(&f);
+        for (size_t i = 0; i < f.n_rows; i++) {
+            ck_assert_ptr_nonnull(f.rows[i].result);
+            ck_assert(!task_state_is_live(f.rows[i].state));
+        }
+        ck_assert_uint_eq(runtime_live_tasks(f.rt), 0);
+        ck_assert(!runtime_tick(f.rt, 1000000000, 1000));
+        ck_assert(runtime_next_us(f.rt) == INT64_MAX);
+        ck_assert_uint_eq(f.printed.len, printed);
+        ck_assert(!runtime_kill(f.rt, 3));
+        fixture_release(&f);
+    }
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *s = suite_create("task rows");
@@ -150,6 +195,7 @@ Suite *test_suite(void)
     tcase_set_timeout(c, 50);
     tcase_add_test(c, test_whole);
     tcase_add_test(c, test_damaged);
+    tcase_add_test(c, a_job_can_be_killed_at_any_step);
     suite_add_tcase(s, c);
     return s;
 }
