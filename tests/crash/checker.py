@@ -161,7 +161,8 @@ class Checker:
                 self.bad("record", "attempt %d is of job %d, which is not there", a.number, a.job)
 
     def check_losses(self):
-        lost = [a.number for a in self.attempts.values() if a.how == LOST]
+        lost = [a.number for a in self.attempts.values()  # requests are the daemon's own: they die with it
+                if a.how == LOST and not self.jobs[a.job]["name"].endswith("-http")]
         may = sum(k.get("may_lose", 0) for k in self.kills)
         self.counts["lost"] = len(lost)
         # Killed (by a fault) before it was more than a copy of its monitor.
@@ -191,6 +192,8 @@ class Checker:
                 self.bad("acknowledged", "%s was acknowledged as job %d, which is not it", tag, job)
         self.check_stopped()
         self.check_shares(expects)
+        self.check_outside(kinds, expects)
+        self.check_http(expects)
         for tag in expects:
             self.check_job(tag, kinds[tag], expects[tag])
         for r in self.told:
@@ -226,6 +229,36 @@ class Checker:
                 shares[expect["share_of"]].append(json.loads(self.by_name[tag][0]["value"] or "[]"))
         for tag, lists in shares.items():
             self.check_items(tag, expects[tag]["value"], lists)
+
+    def check_outside(self, kinds, expects):
+        """A client is given each item, in order; once it has heard that it is done, never again."""
+        for tag in (t for t, kind in kinds.items() if kind == "outside" and self.by_name[t]):
+            told = [r for r in self.told if r.get("tag") == tag and r["op"] in ("item", "done")]
+            first = list(dict.fromkeys(r["item"] for r in told if r["op"] == "item"))
+            if first != list(range(expects[tag]["value"])):
+                self.bad("items", "%s: a client was given %r", tag, first)
+            done = set()
+            for r in told:
+                if r["op"] == "done":
+                    done.add(r["item"])
+                elif r["item"] in done:
+                    self.bad("items", "%s: item %d came again after it was done", tag, r["item"])
+
+    def check_http(self, expects):
+        try:
+            with open(os.path.join(self.directory, "http"), encoding="utf-8") as f:
+                asked = collections.Counter(f.read().splitlines())
+        except FileNotFoundError:
+            asked = {}
+        for tag, expect in expects.items():
+            jobs = self.by_name[tag]
+            if "http" not in expect or not jobs:
+                continue
+            n = asked.get("%s %s" % (expect["http"], tag), 0)
+            if n > 1 and expect["http"] == "POST":
+                self.bad("http", "%s was sent %d times", tag, n)
+            if n == 0 and STATES[jobs[0]["state"]] == "succeeded":
+                self.bad("http", "%s succeeded and was never sent", tag)
 
     def told_ended(self, r):
         job = self.jobs.get(r["id"])

@@ -194,6 +194,9 @@ CORRUPTIONS = [
         "UPDATE job SET value = (SELECT value FROM job WHERE name GLOB '*-take2') WHERE name GLOB '*-take1'")),
     ("items", "an item is left in a queue with a name", lambda r: r.sql(
         "INSERT INTO item(job, object, seq, value) VALUES(0, 1, 1, x'00')")),
+    ("items", "a client is not given an item", lambda r: r.told("item", lambda x: None)),
+    ("items", "an item comes again", lambda r: r.told("item", lambda x: {**x, "op": "done"})),
+    ("http", "an answer to what was never asked", lambda r: os.truncate(r.path("http"), 0)),
     ("unasked", "a job that nobody submitted", lambda r: r.told("submit", lambda x: None, "-timeout")),
     ("database", "a damaged page", damage),
     ("stray", "a process is left over", lambda r: json.dump(["1 sleep"], open(r.path("strays"), "w", encoding="utf-8"))),

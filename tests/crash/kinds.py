@@ -198,11 +198,34 @@ def first(r):
 def puts(r):
     """A queue with a name: two other jobs take what this one puts into it."""
     n = r.randint(10, 40)
-    return (lambda tag: [{"queue": {"name": tag, "maxsize": 3}, "as": "q"},
+    return (lambda tag, _: [{"queue": {"name": tag, "maxsize": 3}, "as": "q"},
                          {"for": "i", "in": {"range": n}, "do": {"put": "${i}", "into": "${q}"}},
                          {"join": "${q}"}, {"shutdown": "${q}"}, {"return": n}],
             {"value": n, "steer": "take"})
 
 
+def outside(r):
+    """Clients take what the job puts into a queue with a name."""
+    n = r.randint(3, 15)
+    return (lambda tag, _: [{"queue": {"name": tag, "maxsize": 5}, "as": "q"},
+                            {"for": "i", "in": {"range": n}, "do": {"put": "${i}", "into": "${q}"}},
+                            {"join": "${q}"}, {"return": n}],
+            {"value": n, "steer": "outside"})
+
+
+def killed(r):
+    """Its client kills it: no clean-up."""
+    main, expect = cancel(r)
+    return main, {**expect, "output": ["begun"], "leaves": {"long": None}, "steer": "kill"}
+
+
+def http(r):
+    """A GET is sent again when it was lost, a POST is not."""
+    method = r.choice(("GET", "POST"))
+    return (lambda tag, world: [{"http": {"url": world.url + tag, "method": method}, "as": "r"},
+                                {"return": "${r.body}"}],
+            {"value": "answer", "fails": method == "POST", "http": method})
+
+
 KINDS = [gather, group, dag, race, queue, lines, retry, timeout, cancel, timers, locks, long, paused, held, delayed,
-         removed, first, puts]
+         removed, first, puts, outside, killed, http]

@@ -11,7 +11,7 @@ from kinds import NOTE, work
 
 # What `coro run` says when it does not know that the job was taken.
 NOT_TAKEN = (b"no daemon answers", b"no answer (", b"no new jobs while the disk refuses")
-STORAGE, STATE, NOT_FOUND = -32011, -32004, -32003  # of proto/errors.def
+STORAGE, STATE, NOT_FOUND, TIMEOUT = -32011, -32004, -32003, -32008  # of proto/errors.def
 
 
 class Worker(threading.Thread):
@@ -74,7 +74,7 @@ class Worker(threading.Thread):
         self.jobs += 1
         tag = "%s-%d-%s" % (self.name, self.jobs, make.__name__)
         main, expect = make(self.rng)
-        main = main(tag) if callable(main) else main
+        main = main(tag, self.world) if callable(main) else main
         document = main if isinstance(main, dict) and "main" in main else {"main": main}
         job = self.submit(tag, make.__name__, document, expect)
         if "steer" in expect:
@@ -155,6 +155,26 @@ class Worker(threading.Thread):
         then = tag.rsplit("-", 1)[0] + "-then"
         self.end(then, self.submit(then, "then", {"main": main, "after": {mode: [job]}},
                                    {**expect, "behind": tag}))
+
+    def steer_kill(self, tag, job, _):
+        time.sleep(self.rng.random() * 0.3)
+        self.steer("job.kill", id=job)
+        self.note("cancelled", tag=tag, id=job)
+
+    def steer_outside(self, tag, job, _):
+        def one(client):
+            got = client.call("queue.get", name=tag, timeout=0.2)
+            self.note("item", tag=tag, item=got["value"])
+            client.call("queue.done", name=tag, item=got["item"])
+            self.note("done", tag=tag, item=got["value"])
+        while True:
+            try:
+                self.insist(one)
+            except RpcError as e:
+                if e.code != TIMEOUT:
+                    raise
+                if self.call("job.get", id=job)["finished"]:
+                    return
 
     def steer_take(self, tag, _, __):
         takers = []

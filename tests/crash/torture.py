@@ -10,6 +10,7 @@ and at every named fault point (proto/errinj.def), then an independent look at w
 """
 import argparse
 import collections
+import http.server
 import json
 import os
 import random
@@ -19,6 +20,7 @@ import signal
 import sqlite3
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -65,8 +67,36 @@ class World:
         self.kills = collections.Counter()
         self.kill_log = open(os.path.join(self.records, "kills"), "w", encoding="utf-8")
         self.armed = 0
+        self.server = self.serve()
         self.workers = [load.Worker(self, i, random.Random("%s %d" % (seed, i))) for i in range(clients)]
         self.workers.append(load.CoroRun(self, clients, random.Random("%s run" % seed)))
+
+    def serve(self):
+        """An HTTP server that writes down what it is asked."""
+        rng = random.Random(1)
+        asked = open(os.path.join(self.records, "http"), "w", encoding="utf-8")
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def answer(self):
+                asked.write("%s %s\n" % (self.command, self.path[1:]))
+                asked.flush()
+                time.sleep(rng.random() * 0.2)
+                self.send_response(200)
+                self.send_header("Content-Length", "6")
+                self.end_headers()
+                self.wfile.write(b"answer")
+
+            do_GET = do_POST = answer
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        server.handle_error = lambda *_: None  # a client that was killed
+        self.url = "http://127.0.0.1:%d/" % server.server_address[1]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server
 
     def environment(self, tag):
         return {"PATH": "/usr/bin:/bin", "RAN": self.ran, "TAG": tag, "COROD_TEST_DIR": self.daemon.directory}
