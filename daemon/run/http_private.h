@@ -47,7 +47,7 @@ struct transfer {
     /* The answer. */
     struct buf answer_headers, answer_body;
     uint64_t body_bytes;
-    size_t header_bytes, n_headers; /* of all that came, also of redirects */
+    size_t header_bytes, n_headers; /* of all that came since the last redirect */
     bool headers_done;
     char why[160];               /* why it was broken off here; "" */
     char denied[64];             /* the address that it may not connect to; "" */

@@ -10,7 +10,7 @@
 
 enum {
     MAX_HEADERS = 1000,
-    MAX_HEADER_BYTES = 256 * 1024, /* of all headers of a request's answers together */
+    MAX_HEADER_BYTES = 256 * 1024, /* with those of 100 Continue and its like */
     READ_BYTES = 16 * 1024,        /* libcurl's buffer */
     KEEPALIVE_S = 60,              /* a peer that is gone is noticed */
 };
@@ -240,12 +240,12 @@ static CURLcode set_limits(struct transfer *t)
         CURLoption option;
         const char *value;
     } texts[] = {
-        {CURLOPT_PROTOCOLS_STR, "http,https"},
-        {CURLOPT_PROXY, ""}, /* nor one of the environment */
-        {ca && *ca ? CURLOPT_CAINFO : CURLOPT_PROXY, ca && *ca ? ca : ""},
+        {CURLOPT_PROTOCOLS_STR, "http,https"}, {CURLOPT_PROXY, ""}, /* nor one of the environment */
     };
     for (size_t i = 0; r == CURLE_OK && i < ARRAY_LEN(texts); i++)
         r = t->client->curl->easy_setopt(t->easy, texts[i].option, texts[i].value);
+    if (r == CURLE_OK && ca && *ca)
+        r = t->client->curl->easy_setopt(t->easy, CURLOPT_CAINFO, ca);
     return r;
 }
 
@@ -348,6 +348,7 @@ static void redirect(struct transfer *t, long status, const char *url)
     t->url = xstrdup(url);
     t->redirects++;
     t->body_bytes = 0;
+    t->header_bytes = t->n_headers = 0;
     t->denied[0] = t->error[0] = '\0';
     buf_clear(&t->answer_headers);
     buf_clear(&t->answer_body);
