@@ -111,9 +111,10 @@ const struct command command_submit = {
     .args = "[-w] [-f] FILE…|-",
     .summary = "hand in job documents and print their ids",
     .options = submit_options,
-    .help = "A document is a program in JSON, corod-job(5). Mistakes are shown with their place.\n"
-            "With -w the exit status is the job's: a failed command's own, 124 after a timeout,\n"
-            "130 cancelled, 1 for another error.",
+    .help =
+        "A document is a program in JSON, corod-job(5). Mistakes are shown with their place.\n"
+        "With -w or -f the exit status is the job's: a failed command's own, 124 after a timeout,\n"
+        "130 cancelled, 1 for another error.",
     .examples = "coro submit -w build.json\n"
                 "echo '{\"run\": [\"uptime\"]}' | coro submit -f -\n",
     .run = submit_command,

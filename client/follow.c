@@ -6,8 +6,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client/get.h"
 #include "client/interrupt.h"
 #include "client/leave.h"
+#include "client/live.h"
 #include "client/text.h"
 #include "client/words.h"
 #include "proto/errors.h"
@@ -26,6 +28,11 @@ struct state {
     json_t *subscriptions[2];
     bool said_gone;
     struct leave leave;
+    /* f->live: a line for each command, by its number. */
+    struct live live;
+    uint64_t events_id;
+    json_t *events; /* the subscription */
+    bool inside;    /* the terminal is in the middle of a line */
 };
 
 static bool stdout_failed;
@@ -78,6 +85,14 @@ static void subscribe(struct state *s)
 
     for (size_t i = 0; i < 2; i++)
         subscribe_one(s, i);
+    json_decref(s->events);
+    s->events = NULL;
+    if (s->live.enabled) {
+        s->events_id = conn_send(f->conn, "event.subscribe",
+                                 json_pack("{s:{s:I, s:[s, s]}}", "filter", "job", f->job, "types",
+                                           "attempt.started", "attempt.ended"));
+        conn_send(f->conn, "job.attempts", json_pack("{s:I}", "id", f->job));
+    }
     s->wait_id = 0;
     if (f->wait && f->ended == NULL)
         s->wait_id =
@@ -133,6 +148,8 @@ static void show(struct state *s, json_t *arrived, const json_t *params)
         size_t skip = had > at ? (size_t)(had - at) : 0;
         json_object_set_new(s->shown, key, json_integer(end));
         bool err = strcmp(stream, "stderr") == 0 && !s->f->merge;
+        live_clear(&s->live);
+        s->inside = data.data[data.len - 1] != '\n';
         if (s->f->conn->cli->json)
             put_json(s, params, data.data + skip, data.len - skip);
         else
@@ -141,9 +158,39 @@ static void show(struct state *s, json_t *arrived, const json_t *params)
     buf_release(&data);
 }
 
+/* The lines below the output are there while the output is at the start of a line. */
+static void draw(struct state *s)
+{
+    if (s->inside || s->live.n_rows == 0)
+        live_clear(&s->live);
+    else
+        live_draw(&s->live, false);
+}
+
+static void on_command(struct state *s, const json_t *attempt)
+{
+    if (json_is_null(json_object_get(attempt, "finished")))
+        live_begin(&s->live, (uint64_t)get_int(attempt, "number"), get_text(attempt, "command"));
+}
+
+static void on_event(struct state *s, const json_t *e)
+{
+    json_int_t number = get_int(e, "attempt");
+    if (strcmp(get_text(e, "type"), "attempt.ended") == 0)
+        live_end(&s->live, (uint64_t)number);
+    else /* which command? */
+        conn_send(s->f->conn, "job.attempts",
+                  json_pack("{s:I, s:I, s:i}", "id", s->f->job, "after", number - 1, "limit", 1));
+}
+
 static void on_log(struct state *s, const json_t *params)
 {
     const json_t *subscription = json_object_get(params, "subscription");
+
+    if (s->events != NULL && json_equal(s->events, subscription)) {
+        on_event(s, params);
+        return;
+    }
 
     for (size_t i = 0; i < 2; i++) {
         if (s->subscriptions[i] == NULL || !json_equal(s->subscriptions[i], subscription))
@@ -166,6 +213,15 @@ static bool on_reply(struct state *s, json_t *message, struct err *err)
 
     if (id == s->leave.cancel_id && id != 0)
         return true; /* it has ended by itself: job.wait tells */
+    if (id == s->events_id)
+        s->events = json_incref(json_object_get(result, "subscription"));
+    if (json_is_array(json_object_get(result, "attempts"))) {
+        size_t i;
+        const json_t *attempt;
+        json_array_foreach (json_object_get(result, "attempts"), i, attempt)
+            on_command(s, attempt);
+        return true;
+    }
     if (result == NULL) {
         *err = refused;
         return false;
@@ -186,6 +242,7 @@ static bool come_back(struct state *s, struct err *err)
 {
     struct follow *f = s->f;
 
+    live_clear(&s->live);
     if (!s->said_gone)
         cli_problem(f->conn->cli, "the daemon went away; job %lld goes on, waiting for the daemon",
                     (long long)f->job);
@@ -208,7 +265,8 @@ static int pump(struct state *s, struct err *err)
 
     while (!over(s)) {
         json_t *message = NULL;
-        switch (conn_next(f->conn, leave_timeout_ms(&s->leave, -1), &message, err)) {
+        int timeout_ms = leave_timeout_ms(&s->leave, live_timeout_ms(&s->live));
+        switch (conn_next(f->conn, timeout_ms, &message, err)) {
         case CONN_TIMEOUT:
             if (leave_is_due(&s->leave))
                 return EXIT_INTERRUPT;
@@ -220,6 +278,7 @@ static int pump(struct state *s, struct err *err)
                 return EXIT_COROD;
             break;
         case CONN_INTERRUPTED:
+            live_clear(&s->live);
             if (!f->detach || leave_interrupted(&s->leave, f->conn, f->job))
                 return EXIT_INTERRUPT;
             break;
@@ -233,6 +292,7 @@ static int pump(struct state *s, struct err *err)
             json_decref(message);
             break;
         }
+        draw(s);
     }
     return EXIT_OK;
 }
@@ -247,8 +307,12 @@ int follow_run(struct follow *f, struct err *err)
         interrupt_catch();
     for (size_t i = 0; i < 2; i++)
         s.arrived[i] = json_object();
+    if (f->live)
+        live_init(&s.live, f->conn->cli, 0);
     subscribe(&s);
     int status = pump(&s, err);
+    live_release(&s.live);
+    json_decref(s.events);
     json_decref(s.shown);
     for (size_t i = 0; i < 2; i++) {
         json_decref(s.arrived[i]);

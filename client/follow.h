@@ -15,6 +15,7 @@ struct follow {
     bool prints;         /* also the job's own output */
     bool merge;          /* all of it to stdout */
     bool wait;           /* end with the job, not with its output alone */
+    bool live;           /* on a terminal: show below it which commands run */
     /* On Ctrl-C: say that the job goes on, a second one cancels it. Else it just ends. */
     bool detach;
 

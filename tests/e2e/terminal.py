@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # test-timeout: 240
 """coro on a real terminal (tmux): what stands on the screen, what keys and signals do."""
+import json
 import os
 import re
 import signal
@@ -189,6 +190,26 @@ def test_map_s_live_lines():
             for line in ("begin a\nout a", "begin c\nout c", "coro: b: CommandError"):
                 check(line in screen, screen)
             check("▶" not in screen and "░" not in screen and "left" not in screen, screen)
+
+
+def test_what_runs_is_shown_below_the_output():
+    home.coro("cancel", "all")
+    with tempfile.TemporaryDirectory() as d:
+        job = home.file("live.json", json.dumps({"gather": [
+            {"sh": "echo one; while [ ! -e %s/a ]; do sleep 0.02; done; echo end" % d},
+            {"sh": "while [ ! -e %s/c ]; do sleep 0.02; done; printf 'no end of line'; while [ ! -e %s/b ]; do sleep 0.02; done; echo" % (d, d)}]}))
+        with Screen(home, 70, 24) as s:
+            s.type("coro submit -f %s" % job)
+            s.until(lambda t: "\none\n▶ echo one" in t and "▶ while" in t)
+            open(d + "/c", "w").close()
+            screen = s.until("no end of line")
+            check("▶" not in screen, "in the middle of a line: " + screen)
+            open(d + "/b", "w").close()
+            screen = s.until("▶ echo one; while")
+            check(re.search(r"^no end of line\n▶ echo one.* \d+(\.\d)?(ms|s)$", screen, re.M), screen)
+            open(d + "/a", "w").close()
+            screen = s.until(lambda t: t.endswith("$"))
+            check("▶" not in screen and screen.split("\n")[-2] == "end", screen)
 
 
 def test_ctrl_c_while_map_is_shown():
