@@ -139,6 +139,10 @@ def test_what_is_refused():
         equal(c.error("job.pause", {}).code, -32602)
         equal(c.error("job.pause", id=job, freeze=1).code, -32602)
         equal(c.error("pool.pause", name="nowhere").code, -32003)
+        held = c.submit({"main": [], "hold": True})
+        error = c.error("job.pause", id=held)
+        equal((error.code, error.message), (-32004, "job %d has not started: hold it instead" % held))
+        equal(c.call("job.kill", id=held)["jobs"][0]["state"], "cancelled")
         # Of several: an error only when it was possible for none.
         ended = c.submit([])
         c.finish(ended)
