@@ -59,13 +59,67 @@ class Command(asyncio.Future):
         return super().cancel()
 
 
+class Reading(asyncio.Future):
+    """Who waits for a line. Cancelling that takes until the command has ended."""
+
+    def __init__(self, command):
+        super().__init__(loop=command.loop)
+        self.command = command
+        self.cancelling = False
+
+    def cancel(self, msg=None):
+        if self.done():
+            return False
+        if self.command.launched and not self.command.done():
+            self.cancelling = True
+            self.command.cancel()
+            return True
+        self.command.cancel()
+        return super().cancel()
+
+
+class Reader(asyncio.StreamReader):
+    def __init__(self, command):
+        super().__init__(limit=2 ** 30, loop=command.loop)
+        self.command = command
+
+    async def _wait_for_data(self, func_name):
+        self._waiter = Reading(self.command)
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def feed_eof(self):
+        if self._waiter is not None and self._waiter.cancelling:
+            super(Reading, self._waiter).cancel()
+        super().feed_eof()
+
+
+class Leaving(asyncio.Future):
+    """Who leaves the loop. Cancelling that changes nothing before the command has ended."""
+
+    cancelling = False
+
+    def cancel(self, msg=None):
+        self.cancelling = not self.done()
+        return self.cancelling
+
+    def over(self):
+        if self.cancelling:
+            super().cancel()
+        else:
+            self.set_result(None)
+
+
 class Writer(Command):
     """One whose output is read as it comes: pieces are (when, bytes)."""
 
     def __init__(self, loop, pieces, duration):
         super().__init__(loop, duration, None)
         self.pieces = pieces
-        self.reader = asyncio.StreamReader(limit=2 ** 30, loop=loop)
+        self.reader = Reader(self)
+        self.leaving = None
 
     runs = False  # who reads only waits
 
@@ -84,6 +138,8 @@ class Writer(Command):
     def on_end(self):
         super().on_end()
         self.reader.feed_eof()
+        if self.leaving is not None:
+            self.leaving.over()
 
     def cancel(self, msg=None):
         self.pieces = []
@@ -91,19 +147,11 @@ class Writer(Command):
 
     async def stop(self):
         """Its end is awaited, whoever cancels meanwhile."""
-        if self in self.loop.wanted or not self.launched:
-            self.cancel()
-            return
-        if self.done():
-            return
-        task = asyncio.current_task()
-        before = task.cancelling()
+        runs = self.launched and not self.done()
         self.cancel()
-        try:
-            await self
-        except asyncio.CancelledError:
-            if task.cancelling() > before:
-                raise
+        if runs:
+            self.leaving = Leaving(loop=self.loop)
+            await self.leaving
 
 
 # What commands of the cases pretend, by the script's beginning (as run_case.c does).
