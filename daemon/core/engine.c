@@ -11,6 +11,7 @@
 #include "proto/mem.h"
 
 enum {
+    CLOCK_SEEN_US = 60 * 1000 * 1000,
     TURN_BUDGET = 20000,               /* steps of the runtime between looking at the world */
     OPEN_MAX_BYTES = 64 * 1024 * 1024, /* uncommitted: beyond it the runtime pauses, as it does
                                           when what waits for a commit takes as much */
@@ -243,6 +244,18 @@ static void on_storage_trouble(void *arg, const struct err *why)
 
 static const struct store_events events_of_store = {on_committed, on_storage_trouble};
 
+/* Kept now and then, with what is committed anyway: see set_clock() in recover.c. */
+static void note_time(struct engine *e)
+{
+    int64_t now_us = engine_now_us(e);
+    if (now_us - e->clock_seen_us < CLOCK_SEEN_US)
+        return;
+    e->clock_seen_us = now_us;
+    batch_add(&e->open, ST_META_PUT);
+    batch_str(&e->open, "clock_seen_us");
+    batch_int(&e->open, now_us);
+}
+
 /* Hands what is open to the writer, or releases effects that need no commit. */
 static void commit(struct engine *e)
 {
@@ -250,6 +263,7 @@ static void commit(struct engine *e)
         return;
     rows_collect(e);
     if (e->open.statements) {
+        note_time(e);
         struct batch b = e->committing;
         e->committing = e->open;
         e->open = b;

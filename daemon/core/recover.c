@@ -25,11 +25,12 @@ static bool scan(struct engine *e, enum statement s, const int64_t *param,
 /*
  * The runtime's time is the boot clock plus an offset that is fixed for a boot when the first
  * daemon of it starts, so that a clock that is set moves no deadline; in a new boot the wall clock
- * decides anew.
+ * decides anew. If that was set back meanwhile (a flat battery), time goes on from where it was
+ * seen last, so that nothing waits for the difference.
  */
 struct clock_meta {
     char boot_id[40];
-    int64_t offset_us;
+    int64_t offset_us, seen_us;
 };
 
 static bool on_meta(void *arg, size_t set, const struct rows *row, struct err *err)
@@ -42,6 +43,8 @@ static bool on_meta(void *arg, size_t set, const struct rows *row, struct err *e
         snprintf(m->boot_id, sizeof m->boot_id, "%s", cell_str(row, 0, 1));
     else if (name && strcmp(name, "clock_offset_us") == 0)
         m->offset_us = cell_int(row, 0, 1);
+    else if (name && strcmp(name, "clock_seen_us") == 0)
+        m->seen_us = cell_int(row, 0, 1);
     return true;
 }
 
@@ -54,7 +57,8 @@ static bool set_clock(struct engine *e, struct err *err)
         e->clock_offset_us = m.offset_us;
         return true;
     }
-    e->clock_offset_us = clock_real_us() - clock_boot_us();
+    int64_t now_us = clock_real_us();
+    e->clock_offset_us = (now_us > m.seen_us ? now_us : m.seen_us) - clock_boot_us();
     batch_add(&e->open, ST_META_PUT);
     batch_str(&e->open, "clock_boot_id");
     batch_str(&e->open, e->boot_id);

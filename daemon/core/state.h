@@ -169,6 +169,7 @@ struct engine {
     uint64_t exec_trouble_of;                 /* the attempt that it is about; 0: none */
     char boot_id[BOOT_ID_SIZE];
     int64_t clock_offset_us; /* runtime's time = boot clock + this */
+    int64_t clock_seen_us;   /* the last that was noted in the store */
     int64_t started_us;
     size_t n_running;
 };

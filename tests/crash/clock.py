@@ -5,6 +5,7 @@ of its own, so that a day passes in no time."""
 import os
 import signal
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from corod import Daemon, equal, finish, test, wait_until  # noqa: E402
@@ -114,6 +115,69 @@ def test_downtime_counts():
         equal(ended(d, long)["output"], ["sleeps", "woke"])
 
 
+def test_wall_clock_goes_back_across_boots():
+    """A flat battery: the machine comes up months ago. What was waited for stays about as far away."""
+    with Daemon(clock=True) as d:
+        job = sleeping(d, 2 * HOUR)
+        d.advance(HOUR)
+        settled(d)
+        d.kill_all()
+        d.set_wall(-200 * DAY)
+        d.new_boot(downtime=100)
+        d.start()
+        settled(d)
+        equal(output(d, job), ["sleeps"])
+        d.set_wall(200 * DAY)  # somebody notices; a boot keeps its time
+        settled(d)
+        equal(output(d, job), ["sleeps"])
+        d.advance(HOUR + 120)
+        equal(ended(d, job)["output"], ["sleeps", "woke"])
+
+
+def test_delay_is_no_time_of_day():
+    """`delay` counts time that passes, also while nobody runs; a clock that is set changes nothing."""
+    with Daemon(clock=True) as d:
+        job = submit(d, {"delay": 2 * HOUR, "main": {"print": "now"}})
+        d.set_wall(30 * DAY)
+        settled(d)
+        equal(state(d, job), "scheduled")
+        d.set_wall(-60 * DAY)
+        d.stop(signal.SIGKILL)
+        d.advance(HOUR)
+        d.start()
+        settled(d)
+        equal(state(d, job), "scheduled")
+        d.kill_all()
+        d.new_boot(downtime=2 * HOUR)
+        d.set_wall(60 * DAY)
+        d.start()
+        equal(ended(d, job)["output"], ["now"])
+
+
+def test_at_is_a_time_of_day():
+    """`at` follows a clock that is set, forward and back, and is overdue after a downtime."""
+    def at(hours):
+        seconds = time.time() + d.clock.real_us / 1e6 + hours * HOUR
+        text = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+        return submit(d, {"at": text, "main": {"print": "now"}})
+
+    with Daemon(clock=True) as d:
+        first, second, third = at(3), at(30), at(60)
+        d.advance(2 * HOUR)
+        d.set_wall(-HOUR)
+        d.advance(1.5 * HOUR)
+        settled(d)
+        equal(state(d, first), "scheduled")  # it is 2.5 hours later by the clock
+        d.advance(HOUR)
+        equal(ended(d, first)["output"], ["now"])
+        d.set_wall(30 * HOUR)
+        equal(ended(d, second)["output"], ["now"])
+        d.kill_all()
+        d.new_boot(downtime=DAY + 6 * HOUR)
+        d.start()
+        equal(ended(d, third)["output"], ["now"])
+
+
 def test_overdue_in_order():
     """Suspended for a day: in the order of (deadline, creation), whoever was started first."""
     waits = [("c", 3), ("a", 1), ("d", 3.5), ("b", 2), ("b2", 2)]
@@ -131,7 +195,7 @@ def test_overdue_in_order():
 
 
 if __name__ == "__main__":
-    for t in (test_time_passes, test_from_deadline_to_deadline, test_wall_clock_moves_no_deadline, test_downtime_counts,
-              test_overdue_in_order):
-        test(t)
+    for name, function in list(globals().items()):
+        if name.startswith("test_"):
+            test(function)
     finish()
