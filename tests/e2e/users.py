@@ -99,6 +99,8 @@ def test_another_users_job_is_not_there():
         errors = {}
         for method, params in (("job.get", {"id": job}), ("job.tree", {"id": job}),
                                ("job.wait", {"ids": [job]}), ("job.cancel", {"id": job}),
+                               ("job.hold", {"id": job}), ("job.release", {"ids": [job]}),
+                               ("job.set", {"id": job, "priority": 1}), ("job.explain", {"id": job}),
                                ("log.read", {"id": job}), ("log.follow", {"id": job}),
                                ("log.read", {"id": job, "stream": "both"})):
             e, none = c.error(method, params), c.error(method, dict(
@@ -111,6 +113,20 @@ def test_another_users_job_is_not_there():
     equal(set(as_user(BOB, attack).values()), {-32003})
     with daemon.client() as root:
         equal(root.call("job.get", id=job)["state"], "running")
+
+
+def test_nobody_waits_for_another_users_job():
+    """Whether it lives or has ended; root may."""
+    live = job_of(ALICE)["id"]
+    ended = as_user(ALICE, lambda c: c.run([])["id"])
+
+    def attack(c):
+        return [(c.error("job.submit", job={"after": {kind: [job]}, "main": []}).message)
+                for job in (live, ended, 10 ** 9) for kind in ("ok", "any", "fail")]
+    equal(as_user(BOB, attack), ["/after: there is no job %d" % job for job in (live, ended, 10 ** 9) for _ in range(3)])
+    with daemon.client() as root:
+        equal(root.run({"after": {"any": ended}, "main": []})["state"], "succeeded")
+        root.call("job.cancel", id=root.submit({"after": live, "main": []}))
 
 
 def test_lists_show_ones_own():
