@@ -98,7 +98,7 @@ bool runtime_load_named(struct runtime *rt, const struct object_row *row, struct
     struct object *scratch = object_stray(type < OBJECT_TYPES ? (enum object_type)type : 0, 0);
     struct value *error = NULL;
     struct object *o = NULL;
-    if (type < OBJECT_TYPES && load_name(&r, scratch, &owner, &name) &&
+    if (type < OBJECT_VALUE && load_name(&r, scratch, &owner, &name) &&
         !named_find(rt, owner, name) && !map_get(&all->by_id, row->id)) {
         all->home.last_id = row->id - 1;
         o = named_new(rt, owner, name, (enum object_type)type, &error);

@@ -182,7 +182,7 @@ static struct object *load_named(struct job_loader *l, uint64_t number)
 {
     uint64_t type = (number >> 32) - 1;
     struct object *o = map_get(&l->rt->named.by_id, (uint32_t)number);
-    if (type >= OBJECT_TYPES || (uint32_t)number == 0)
+    if (type >= OBJECT_VALUE || (uint32_t)number == 0)
         return NULL;
     if (o && o->type == type)
         return o;
