@@ -10,8 +10,8 @@ from corod import Client, Closed, RpcError, program
 from kinds import NOTE, work
 
 # What `coro run` says when it does not know that the job was taken.
-NOT_TAKEN = (b"no daemon answers", b"no answer (", b"no new jobs while the disk refuses")
-STORAGE, STATE, NOT_FOUND, TIMEOUT = -32011, -32004, -32003, -32008  # of proto/errors.def
+NOT_TAKEN = (b"no daemon answers", b"no answer (", b"no new jobs while the disk refuses", b"draining")
+STORAGE, STATE, NOT_FOUND, TIMEOUT, DRAINING = -32011, -32004, -32003, -32008, -32009  # of proto/errors.def
 
 
 class Worker(threading.Thread):
@@ -49,7 +49,7 @@ class Worker(threading.Thread):
                 return what(self.client)
             except (Closed, OSError, RpcError) as e:
                 if isinstance(e, RpcError):
-                    if e.code != STORAGE:
+                    if e.code not in (STORAGE, DRAINING):
                         raise
                 else:
                     self.drop()

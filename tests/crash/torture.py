@@ -22,13 +22,14 @@ import sys
 import tempfile
 import threading
 import time
+import unittest.mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import checker  # noqa: E402
 import corrupt as corruptions  # noqa: E402
 import load  # noqa: E402
 from kinds import KINDS  # noqa: E402
-from corod import TOP, Daemon, built_with_faults, check, finish, test, wait_until  # noqa: E402
+from corod import TOP, Daemon, built_with_faults, check, finish, program, test, wait_until  # noqa: E402
 
 CLIENTS = 6
 SLOTS = 24
@@ -166,8 +167,32 @@ class World:
         check(self.daemon.stop() == 0, "it ended with %s" % self.daemon.exit)
         self.daemon.start()
 
+    def drain_daemon(self):
+        self.note("daemon drained, asked to end")
+        with self.daemon.client() as c:
+            c.call("system.drain")
+        time.sleep(self.rng.random() * 0.2)
+        check(self.daemon.stop() == 0, "it ended with %s" % self.daemon.exit)
+        self.daemon.start()
+
+    def upgrade_daemon(self):
+        self.note("daemon replaced by another program")
+        copy = os.path.join(self.daemon.directory, "corod-%d" % sum(self.kills.values()))
+        shutil.copy2(program("corod"), copy)
+        check(self.daemon.stop() == 0, "it ended with %s" % self.daemon.exit)
+        with unittest.mock.patch.dict(os.environ, COROD=copy):
+            self.daemon.start()
+        os.unlink(copy)
+
+    def terminate_executor(self):
+        self.note("executor asked to end")
+        try:
+            os.kill(self.daemon.executor(), signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+
     STRIKES = [kill_daemon] * 6 + [kill_executor] * 3 + [kill_monitor] * 4 + [kill_both] * 3 + [
-        kill_all, terminate_daemon]
+        terminate_executor, kill_all, terminate_daemon, drain_daemon, upgrade_daemon]
 
     def strike(self):
         self.rng.choice(self.STRIKES)(self)
