@@ -82,7 +82,7 @@ struct job {
     struct keeps *keeping;  /* what the row names that is written or read now */
     struct map keeps, kept; /* by task; objects by the address of their value */
     uint32_t last_keep;
-    uint64_t stop_seq;      /* of the HANDLE_STOP in the queue */
+    uint64_t stop_seq; /* of the HANDLE_STOP in the queue */
 };
 
 struct runtime {
