@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# test-sanitized: yes
 """coro events: what is kept, what comes, and what happens when the daemon goes away meanwhile."""
 import json
 import os

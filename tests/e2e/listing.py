@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# test-sanitized: yes
 """coro ls: which jobs, which columns, in which order; what a job without a name is called."""
 import json
 import os

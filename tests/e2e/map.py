@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # test-timeout: 240
+# test-sanitized: yes
 """coro map, gather, group: the forms of their command lines, order, limits, files, many items."""
 import json
 import os

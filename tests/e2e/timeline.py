@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# test-sanitized: yes
 """coro timeline: a job's tasks over time, as text, as a picture and as JSON."""
 import json
 import os
