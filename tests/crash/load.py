@@ -105,7 +105,11 @@ class Worker(threading.Thread):
         def ask_to_cancel(client):
             self.note("cancel", tag=tag, id=job)
             client.call("job.cancel", id=job)
-        self.insist(ask_to_cancel)
+        try:
+            self.insist(ask_to_cancel)
+        except RpcError as e:  # asked again, when it had ended of that
+            if e.code != STATE:
+                raise
         self.note("cancelled", tag=tag, id=job)
 
     def steer_pause(self, tag, job, _):

@@ -20,12 +20,13 @@ from corod import (Daemon, built_with_faults, equal, finish, processes_with, pro
 from torture import World, judge  # noqa: E402
 
 
-def is_stopped(pid):
+def state(pid):
+    """One letter of proc(5); X when there is no such process."""
     try:
         with open("/proc/%d/stat" % pid, encoding="ascii", errors="replace") as f:
-            return f.read().rsplit(")", 1)[1].split()[0] in "TZX"
+            return f.read().rsplit(")", 1)[1].split()[0]
     except OSError:
-        return True
+        return "X"
 
 
 class Machine(World):
@@ -43,16 +44,21 @@ class Machine(World):
         return with_children(sorted({*([d.process.pid] if d.process else []), *d.holders(), *d.pids()} - clients))
 
     def freeze(self):
-        """Stops all, until nobody is left who could write."""
+        """Stops all, until nobody is left who could write. One that waits (D) for a child that was stopped between
+        fork and exec stays so; one that waits for the disk does not."""
+        waits_since = time.monotonic()
+
         def step():
-            pids = self.all_pids()
-            running = [pid for pid in pids if not is_stopped(pid)]
+            nonlocal waits_since
+            running = [pid for pid in self.all_pids() if state(pid) not in "TtZX"]
             for pid in running:
                 try:
                     os.kill(pid, signal.SIGSTOP)
                 except ProcessLookupError:
                     pass
-            return not running
+            if any(state(pid) not in "DTtZX" for pid in running):
+                waits_since = time.monotonic()
+            return not running or time.monotonic() - waits_since > 0.5
         wait_until(step, "standstill")
 
     def die(self):

@@ -460,6 +460,7 @@ class Daemon:
         finally:
             if self.process and self.process.poll() is None:
                 self.process.kill()
+            self.process = None
             for pid in self.pids():
                 try:
                     os.kill(pid, signal.SIGKILL)
