@@ -83,6 +83,7 @@ static void forget(struct transfer *t)
     if (t->running) {
         transfer_connects(t);
         c->n_running--;
+        c->n_stopped -= t->stopped;
     } else {
         TAILQ_REMOVE(&c->waiting, t, link);
     }
@@ -98,7 +99,8 @@ static void forget(struct transfer *t)
 static void end(struct transfer *t, const struct http_answer *a)
 {
     struct http_client *c = t->client;
-    c->on_end(c->arg, t->number, a);
+    if (!t->stopped)
+        c->on_end(c->arg, t->number, a);
     forget(t);
 }
 
@@ -235,8 +237,13 @@ bool http_start(struct http_client *c, const struct http_request *r, struct err 
 void http_stop(struct http_client *c, uint64_t number)
 {
     struct transfer *t = map_get(&c->transfers, number);
-    if (!t)
+    if (!t || t->stopped)
         return;
+    if (t->starting) { /* its thread can't be stopped: it keeps its place, else there were many */
+        t->stopped = true;
+        c->n_stopped++;
+        return;
+    }
     if (t->easy)
         c->curl->multi_remove_handle(c->multi, t->easy);
     forget(t);
@@ -245,5 +252,5 @@ void http_stop(struct http_client *c, uint64_t number)
 
 size_t http_in_flight(const struct http_client *c)
 {
-    return c->transfers.n;
+    return c->transfers.n - c->n_stopped;
 }

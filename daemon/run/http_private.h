@@ -28,13 +28,14 @@ struct http_client {
     struct transfers waiting;
     size_t n_running, max_running; /* handed to libcurl; as many as descriptors allow */
     size_t n_starting;             /* of those: that may have a thread that resolves a name */
+    size_t n_stopped;              /* of those: nobody waits for them any more */
 };
 
 struct transfer {
     struct http_client *client;
     uint64_t number;
     TAILQ_ENTRY(transfer) link; /* while it waits */
-    bool running, starting;
+    bool running, starting, stopped;
     CURL *easy;
     char *method, *url;
     char **headers; /* NULL-terminated */

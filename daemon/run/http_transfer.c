@@ -145,11 +145,22 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
     struct transfer *t = arg;
     (void)purpose;
     transfer_connects(t);
+    if (t->stopped)
+        return CURL_SOCKET_BAD;
     if (netlist_has(&t->client->deny, &a->addr) && !netlist_has(&t->client->allow, &a->addr)) {
         netlist_show(&a->addr, t->denied, sizeof t->denied);
         return CURL_SOCKET_BAD;
     }
     return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
+/* It has a connection, perhaps one that another request opened. */
+static int on_connected(void *arg, char *to, char *from, int to_port, int from_port)
+{
+    struct transfer *t = arg;
+    (void)to, (void)from, (void)to_port, (void)from_port;
+    transfer_connects(t);
+    return t->stopped ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
 /* Making the handle. */
@@ -254,13 +265,15 @@ static CURLcode set_callbacks(struct transfer *t)
     const struct curl *curl = t->client->curl;
     CURLcode r = curl->easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
     const CURLoption with_arg[] = {CURLOPT_WRITEDATA, CURLOPT_HEADERDATA, CURLOPT_OPENSOCKETDATA,
-                                   CURLOPT_PRIVATE};
+                                   CURLOPT_PREREQDATA, CURLOPT_PRIVATE};
     for (size_t i = 0; r == CURLE_OK && i < ARRAY_LEN(with_arg); i++)
         r = curl->easy_setopt(t->easy, with_arg[i], t);
     if (r == CURLE_OK)
         r = curl->easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, on_header);
     if (r == CURLE_OK)
         r = curl->easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    if (r == CURLE_OK)
+        r = curl->easy_setopt(t->easy, CURLOPT_PREREQFUNCTION, on_connected);
     if (r == CURLE_OK)
         r = curl->easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->error);
     return r;

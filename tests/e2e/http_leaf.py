@@ -2,6 +2,7 @@
 # test-timeout: 300
 # test-sanitized: yes
 """HTTP requests of jobs: what is sent, what comes back, what is refused, what survives."""
+import contextlib
 import os
 import resource
 import signal
@@ -162,6 +163,23 @@ def test_cancel_closes_the_connection():
         c.call("job.cancel", id=job)
         equal(c.finish(job)["state"], "cancelled")
     wait_until(lambda: server.open <= before, "the end of the connection")
+
+
+def test_connections_that_are_used_again():
+    """Who waits for an answer on one holds up nobody, however many they are."""
+    n = 70
+    gather = {"for": "i", "in": {"range": n}}
+    with daemon.client() as c:
+        server.release.clear()
+        server.at_gate, server.gate_size = 0, n
+        equal(c.run([{"gather": dict(gather, do={"http": server.url("/gate")})}])["state"], "succeeded")
+        server.gate_size, before = 0, server.connections
+        job = c.submit([{"gather": dict(gather, do={"http": server.url("/hang/again")})}])
+        wait_until(lambda: len(server.seen("/hang/again")) == n, "the requests")
+        check(server.connections < before + n, "no connection was used again")
+        equal(value(server.url("/echo"), timeout=20)["status"], 200)
+        c.call("job.cancel", id=job)
+        equal(c.finish(job)["state"], "cancelled")
 
 
 def test_no_connection():
@@ -471,8 +489,8 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
 """
 
 
-def test_a_name_server_that_does_not_answer():
-    """It holds up nothing: neither others nor the end of who asked."""
+@contextlib.contextmanager
+def slow_resolver(connect_timeout):
     global daemon
     if built_with_sanitizers():
         raise Skip("a sanitizer must be loaded first")
@@ -482,21 +500,39 @@ def test_a_name_server_that_does_not_answer():
                        input=SLOW_RESOLVER.encode())
     except FileNotFoundError:
         raise Skip("there is no cc") from None
-    old, daemon = daemon, Daemon(config="http_connect_timeout = 2s\n", env={"LD_PRELOAD": library})
+    old, daemon = daemon, Daemon(config="http_connect_timeout = %s\n" % connect_timeout,
+                                 env={"LD_PRELOAD": library})
     try:
         with daemon:
-            began = time.monotonic()
-            equal(error("http://slow.test/", timeout=0.2)["type"], "TimeoutError")
-            with daemon.client() as c:
-                job = c.submit([{"http": "http://slow.test/"}])
-                wait_until(lambda: "http GET" in str(c.call("job.tree", id=job)), "the request")
-                c.call("job.cancel", id=job)
-                equal(c.finish(job)["state"], "cancelled")
-            check(time.monotonic() - began < 20, "it was waited for")
-            check("imed out" in reason("http://slow.test/"))
-            equal(value(server.url("/echo", "localhost"))["status"], 200)
+            yield
     finally:
         daemon = old
+
+
+def test_a_name_server_that_does_not_answer():
+    """It holds up nothing: neither others nor the end of who asked."""
+    with slow_resolver("2s"):
+        began = time.monotonic()
+        equal(error("http://slow.test/", timeout=0.2)["type"], "TimeoutError")
+        with daemon.client() as c:
+            job = c.submit([{"http": "http://slow.test/"}])
+            wait_until(lambda: "http GET" in str(c.call("job.tree", id=job)), "the request")
+            c.call("job.cancel", id=job)
+            equal(c.finish(job)["state"], "cancelled")
+        check(time.monotonic() - began < 20, "it was waited for")
+        check("imed out" in reason("http://slow.test/"))
+        equal(value(server.url("/echo", "localhost"))["status"], 200)
+
+
+def test_names_of_who_does_not_wait():
+    """The threads that resolve them are few, also when nobody wants to know any more."""
+    ask_one = {"try": {"http": "http://slow.test/", "timeout": 0.01}, "except": [{"do": []}]}
+    with slow_resolver("60s"), daemon.client() as c:
+        end = c.run([{"gather": {"for": "i", "in": {"range": 10}, "do": {
+            "for": "k", "in": {"range": 20}, "do": ask_one}}}])
+        equal(end["state"], "succeeded", str(end["error"]))
+        threads = len(os.listdir("/proc/%d/task" % daemon.process.pid))
+        check(threads <= 64 + 8, threads)
 
 
 def test_commands_do_not_have_its_descriptors():
