@@ -73,7 +73,8 @@ static bool choose(struct map *m, struct err *err)
 
     if (o->resume && o->joblog == NULL)
         return err_set(err, EINVAL,
-                       "--resume needs --joblog FILE: what went well by it is not run again");
+                       "--resume needs --joblog FILE: what went well by it is not run again "
+                       "(`coro retry --failed ID` does the same for a job)");
     if (o->resume && !map_log_read(o->joblog, &m->words, done, err))
         return false;
     m->chosen = xcalloc(m->words.n + 1, sizeof(*m->chosen));
@@ -176,12 +177,24 @@ static int run_items(struct map *m)
     return status;
 }
 
+/* Without ::: the values come from stdin: someone may not expect that. */
+static bool reads_terminal(int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], ":::") == 0 || strcmp(argv[i], "::::") == 0)
+            return false;
+    }
+    return argc > 0 && isatty(STDIN_FILENO) == 1;
+}
+
 static int run(struct cli *c, const struct options *o, int argc, char **argv)
 {
     struct map m = {.cli = c, .options = o};
     struct err err = {0};
     int status;
 
+    if (reads_terminal(argc, argv))
+        cli_note(c, "the values are the lines that you type now; Ctrl-D ends them");
     if (!map_words_read(&m.words, argc, argv, o->null_args, &err) || !choose(&m, &err)) {
         status = cli_usage(c, "%s", err.text);
     } else if (m.n == 0) {

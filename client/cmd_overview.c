@@ -63,10 +63,24 @@ static void section(struct cli *c, const char *title, const json_t *jobs)
     view_jobs(c, jobs, false);
 }
 
+/* The pools without that of HTTP requests, unless it has something to do. */
+static json_t *used(const json_t *pools)
+{
+    json_t *some = json_array(), *pool;
+    size_t i;
+    json_array_foreach (pools, i, pool) {
+        if (strcmp(get_text(pool, "name"), "http") != 0 || get_int(pool, "taken") > 0 ||
+            get_int(pool, "waiting") > 0 || json_is_true(json_object_get(pool, "paused")))
+            json_array_append(some, pool);
+    }
+    return some;
+}
+
 static void print(struct cli *c, const json_t *all)
 {
-    const json_t *pools = json_object_get(all, "pools");
+    json_t *pools = used(json_object_get(all, "pools"));
     view_pools(c, pools, true);
+    json_decref(pools);
     section(c, "running", json_object_get(all, "running"));
     section(c, "waiting", json_object_get(all, "waiting"));
     section(c, "ended last", json_object_get(all, "ended"));

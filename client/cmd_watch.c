@@ -15,17 +15,18 @@
 #include "client/words.h"
 #include "proto/mem.h"
 
-#define JOBS_MAX 200
-#define TICK_MS  1000 /* the times that are shown go on */
-#define DRAW_MS  40   /* between two pictures */
-#define ASK_S    0.1  /* between two questions about the same */
-#define RETRY_S  1.0  /* a daemon that is away is looked for so often */
+#define JOBS_MAX  200
+#define TICK_MS   1000 /* the times that are shown go on */
+#define DRAW_MS   40   /* between two pictures */
+#define ASK_S     0.1  /* between two questions about the same, */
+#define ASK_TIMES 10   /* or so many times as long as the last answer took */
+#define RETRY_S   1.0  /* a daemon that is away is looked for so often */
 
 /* Something that is asked again when an event says that it changed. */
 struct fresh {
     uint64_t id; /* of the request under way; 0: none */
     bool stale;
-    double asked_s;
+    double asked_s, pause_s;
 };
 
 struct loop {
@@ -50,11 +51,19 @@ static void all_stale(struct loop *l)
 
 static bool due(struct fresh *f, double now)
 {
-    if (!f->stale || f->id != 0 || now - f->asked_s < ASK_S)
+    if (!f->stale || f->id != 0 || now - f->asked_s < f->pause_s)
         return false;
     f->stale = false;
     f->asked_s = now;
     return true;
+}
+
+/* Its answer is here: what is dear is asked less often. */
+static void answered(struct fresh *f)
+{
+    double took = view_now_s() - f->asked_s;
+    f->id = 0;
+    f->pause_s = took * ASK_TIMES > ASK_S ? took * ASK_TIMES : ASK_S;
 }
 
 static void unfollow(struct loop *l)
@@ -101,7 +110,7 @@ static void ask(struct loop *l)
     if (due(&l->pools, now))
         l->pools.id = conn_send(&l->conn, "pool.list", NULL);
     if (l->watch.job != 0 && l->watch.tree == NULL && l->tree.id == 0)
-        l->tree.stale = true;
+        l->tree = (struct fresh){.stale = true}; /* of another job */
     if (l->watch.job != 0 && due(&l->tree, now))
         l->tree.id = conn_send(&l->conn, "job.tree", json_pack("{s:I}", "id", l->watch.job));
     follow(l);
@@ -177,15 +186,15 @@ static void on_reply(struct loop *l, json_t *message)
             l->follows[i] = json_incref(json_object_get(result, "subscription"));
     }
     if (id == l->jobs.id) {
-        l->jobs.id = 0;
+        answered(&l->jobs);
         if (result != NULL)
             watch_set_jobs(&l->watch, json_object_get(result, "jobs"));
     } else if (id == l->pools.id) {
-        l->pools.id = 0;
+        answered(&l->pools);
         json_decref(l->watch.pools);
         l->watch.pools = json_incref(json_object_get(result, "pools"));
     } else if (id == l->tree.id) {
-        l->tree.id = 0;
+        answered(&l->tree);
         if (result != NULL)
             watch_set_tree(&l->watch, result);
     } else if (id == l->act_id && result == NULL) {

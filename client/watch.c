@@ -8,7 +8,8 @@
 #include "client/job_text.h"
 #include "proto/mem.h"
 
-#define LOG_BYTES 262144 /* of a job's output that are kept */
+#define LOG_BYTES    262144 /* of a job's output that are kept */
+#define SIBLINGS_MAX 20
 
 void watch_init(struct watch *w, const struct screen *s)
 {
@@ -90,13 +91,25 @@ struct visit {
     const struct watch *watch;
     void (*each)(void *arg, const json_t *task, unsigned depth, uint64_t last, bool folded);
     void *arg;
+    size_t hidden;
 };
 
-static void visit(const struct visit *v, const json_t *tasks, unsigned depth, uint64_t last)
+/* One of many that say nothing new. */
+static bool is_dull(const json_t *task)
+{
+    return strcmp(get_text(task, "state"), "succeeded") == 0 &&
+           json_array_size(json_object_get(task, "children")) == 0;
+}
+
+static void visit(struct visit *v, const json_t *tasks, unsigned depth, uint64_t last)
 {
     size_t i, n = json_array_size(tasks);
     for (i = 0; i < n; i++) {
         const json_t *task = json_array_get(tasks, i);
+        if (n > SIBLINGS_MAX && i + 1 < n && is_dull(task)) {
+            v->hidden++;
+            continue;
+        }
         uint64_t bit = depth < 64 && i + 1 == n ? UINT64_C(1) << depth : 0;
         bool folded = is_folded(v->watch, task);
         v->each(v->arg, task, depth, last | bit, folded);
@@ -105,13 +118,14 @@ static void visit(const struct visit *v, const json_t *tasks, unsigned depth, ui
     }
 }
 
-void watch_each_task(const struct watch *w,
-                     void (*each)(void *arg, const json_t *task, unsigned depth, uint64_t last,
-                                  bool folded),
-                     void *arg)
+size_t watch_each_task(const struct watch *w,
+                       void (*each)(void *arg, const json_t *task, unsigned depth, uint64_t last,
+                                    bool folded),
+                       void *arg)
 {
-    const struct visit v = {w, each, arg};
+    struct visit v = {.watch = w, .each = each, .arg = arg};
     visit(&v, json_object_get(w->tree, "tasks"), 0, 0);
+    return v.hidden;
 }
 
 void watch_set_tree(struct watch *w, const json_t *tree)

@@ -60,12 +60,13 @@ void watch_choose_job(struct watch *w, json_int_t id);
 /* The task whose output is shown, 0: all of the job's. */
 json_int_t watch_log_task(const struct watch *w);
 
-/* The rows of the tree that are to be seen: calls each() with a task, its depth, whether it is the
+/* The rows of the tree that are to be seen, without those of many siblings that just went well; how
+ * many were left out. Calls each() with a task, its depth, whether it is the
  * last of its siblings (bits of `last`: at each depth), and whether it is folded. */
-void watch_each_task(const struct watch *w,
-                     void (*each)(void *arg, const json_t *task, unsigned depth, uint64_t last,
-                                  bool folded),
-                     void *arg);
+size_t watch_each_task(const struct watch *w,
+                       void (*each)(void *arg, const json_t *task, unsigned depth, uint64_t last,
+                                    bool folded),
+                       void *arg);
 /* The number of a task, N of "JOB.N". */
 json_int_t watch_task_number(const json_t *task);
 

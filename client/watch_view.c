@@ -202,13 +202,18 @@ static void on_task(void *arg, const json_t *task, unsigned depth, uint64_t last
 static void draw_tree(const struct watch *w, struct canvas *c, struct area a, double now_s)
 {
     struct draw_tree t = {.watch = w, .canvas = c, .now_s = now_s, .counts = true};
-    cleanup_free char *title =
-        w->job != 0 ? xasprintf("tasks of %lld", (long long)w->job) : xstrdup("tasks");
+    struct buf title = {0};
+    size_t hidden = watch_each_task(w, on_task, &t) + (size_t)get_int(w->tree, "more");
 
-    canvas_rule(c, a.row, a.column, a.columns, w->pane == PANE_TREE, title);
+    buf_addstr(&title, "tasks");
+    if (w->job != 0)
+        buf_printf(&title, " of %lld", (long long)w->job);
+    if (hidden > 0)
+        buf_printf(&title, " (%zu more)", hidden);
+    canvas_rule(c, a.row, a.column, a.columns, w->pane == PANE_TREE, buf_cstr(&title));
+    buf_release(&title);
     a.row++, a.rows--;
     t.area = a;
-    watch_each_task(w, on_task, &t);
     t.first = first_shown(t.n, t.at, a.rows);
     t.n = 0;
     t.counts = false;

@@ -4,7 +4,9 @@
 import json
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from corod import PATIENCE, check, equal, run_tests
@@ -61,6 +63,31 @@ def test_they_go_on_when_the_daemon_comes_back():
     finally:
         p.kill()
         p.communicate()
+
+
+def test_a_log_goes_on_when_the_daemon_comes_back():
+    with tempfile.TemporaryDirectory() as d:
+        script = "echo before; while [ ! -e %s/go ]; do sleep 0.02; done; echo after; exit 3" % d
+        job = home.ok("add", "sh", "-c", script).strip()
+        p = home.start("log", "-f", job)
+        equal(p.stdout.readline(), b"before\n")
+        os.kill(home.pid(), signal.SIGKILL)
+        has(p.stderr.readline().decode(), "goes on, waiting for the daemon")
+        open(d + "/go", "w").close()
+        out, err = p.communicate(timeout=PATIENCE)
+        equal((p.returncode, out, err), (0, b"after\n", b""), "each line once")
+
+
+def test_a_pipe_that_is_closed_ends_it():
+    for argv in (["events", "-f", "--after", "0"], ["log", "-f"]):
+        home.ok("add", "sh", "-c", "while :; do echo a line; sleep 0.01; done")
+        with subprocess.Popen(["true"], stdin=subprocess.PIPE) as gone:
+            p = home.start(*argv, stdout=gone.stdin)
+            gone.stdin.close()
+            gone.wait()
+        equal(p.wait(PATIENCE), -signal.SIGPIPE, repr(argv))
+        p.communicate()
+        home.ok("cancel", "last")
 
 
 if __name__ == "__main__":

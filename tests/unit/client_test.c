@@ -6,12 +6,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "client/canvas.h"
 #include "client/command.h"
 #include "client/map_words.h"
 #include "client/outcome.h"
 #include "client/place.h"
 #include "client/text.h"
 #include "client/words.h"
+#include "proto/mem.h"
 #include "tests/unit/unit.h"
 
 static char shown[4096];
@@ -111,6 +113,46 @@ START_TEST(safe_text)
     ck_assert_str_eq(safe("日本語日本語", 6, true, &n), "日本…");
     ck_assert_uint_eq(n, 5);
     ck_assert_uint_eq(text_columns("\033[31m日本\033[0m!", strlen("\033[31m日本\033[0m!")), 5);
+}
+END_TEST
+
+static const char *canvas_shown(struct canvas *c)
+{
+    cleanup_free char *text = canvas_text(c);
+    snprintf(shown, sizeof(shown), "%s", text);
+    return shown;
+}
+
+START_TEST(canvases)
+{
+    struct screen s = {.utf8 = true};
+    struct canvas c;
+    canvas_init(&c, &s, 3, 8);
+    ck_assert_str_eq(canvas_shown(&c), "\n\n\n");
+    ck_assert_uint_eq(canvas_put(&c, 0, 2, 0, STYLE_RED, "ab"), 4);
+    ck_assert_uint_eq(canvas_cell(&c, 0, 3)->style, STYLE_RED);
+    ck_assert_uint_eq(canvas_put(&c, 1, 0, 4, STYLE_PLAIN, "abcdef"), 4);       /* cut */
+    ck_assert_uint_eq(canvas_put(&c, 2, 6, 0, STYLE_PLAIN, "\xe6\x97\xa5"), 8); /* two columns */
+    ck_assert_str_eq(canvas_shown(&c), "  ab\nabc…\n      \xe6\x97\xa5\n");
+    /* Nothing is written outside, not even the half of a wide character. */
+    ck_assert_uint_eq(canvas_put(&c, 0, 7, 0, STYLE_PLAIN, "\xe6\x97\xa5"), 8);
+    ck_assert_uint_eq(canvas_put(&c, 7, 0, 0, STYLE_PLAIN, "x"), 0);
+    ck_assert_uint_eq(canvas_put(&c, 0, 9, 0, STYLE_PLAIN, "x"), 9);
+    canvas_reverse(&c, 9, 0, 9);
+    canvas_reverse(&c, 1, 6, 9);
+    ck_assert(canvas_cell(&c, 1, 7)->reverse && !canvas_cell(&c, 1, 5)->reverse);
+    /* What combines stands with what is before it; what a terminal obeys is made visible. */
+    canvas_wipe(&c, 0, 0, 3, 8);
+    canvas_put(&c, 0, 0, 0, STYLE_PLAIN, "e\xcc\x81x");
+    canvas_put(&c, 1, 0, 0, STYLE_PLAIN, "\033[m");
+    canvas_rule(&c, 2, 0, 8, true, "");
+    ck_assert_str_eq(canvas_shown(&c), "e\xcc\x81x\n\\x1b[m\n━━━━━━━━\n");
+    canvas_release(&c);
+    s.utf8 = false;
+    canvas_init(&c, &s, 1, 4);
+    canvas_put(&c, 0, 0, 0, STYLE_PLAIN, "\xc3\xa9t\xc3\xa9s!");
+    ck_assert_str_eq(canvas_shown(&c), "?...\n");
+    canvas_release(&c);
 }
 END_TEST
 
@@ -257,6 +299,7 @@ Suite *test_suite(void)
     tcase_add_test(t, moments);
     tcase_add_test(t, safe_text);
     tcase_add_test(t, utf8);
+    tcase_add_test(t, canvases);
     tcase_add_test(t, words);
     tcase_add_test(t, placeholders);
     tcase_add_test(t, places);
