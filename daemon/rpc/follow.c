@@ -53,9 +53,22 @@ struct follow {
 /* The store's callback outlives a subscription that is cancelled meanwhile. */
 struct follow_read {
     struct follow *follow; /* NULL: gone */
+    LIST_ENTRY(follow_read) link;
 };
 
 static void step(struct follow *f);
+
+static void free_reading(struct follow_read *reading)
+{
+    LIST_REMOVE(reading, link);
+    free(reading);
+}
+
+void follows_end(struct server *s)
+{
+    while (!LIST_EMPTY(&s->follow_reads))
+        free_reading(LIST_FIRST(&s->follow_reads));
+}
 
 static void on_alarm(void *arg)
 {
@@ -298,7 +311,7 @@ static void on_rows(void *arg, const struct rows *sets, size_t n, const struct e
 {
     struct follow_read *reading = arg;
     struct follow *f = reading->follow;
-    free(reading);
+    free_reading(reading);
     if (!f)
         return;
     f->reading = NULL;
@@ -345,11 +358,12 @@ static void read_store(struct follow *f)
             add_number(&q, ST_LOG_ATTEMPT, p->number);
     struct follow_read *reading = xcalloc(1, sizeof *reading);
     reading->follow = f;
+    LIST_INSERT_HEAD(&f->server->follow_reads, reading, link);
     if (store_read(engine_store(f->server->engine), &q, on_rows, reading, &err)) {
         f->reading = reading;
         f->scan = f->check = false;
     } else {
-        free(reading);
+        free_reading(reading);
         alarm_start(f->alarm, 100000); /* the readers have too much to do: later */
     }
     batch_release(&q);

@@ -33,6 +33,8 @@ bool log_may(struct request *r, const struct rows *job, uint64_t id);
 void logs_on_event(struct server *s, const struct event *e);
 /* The peer has read: what was held back goes on. */
 void follows_on_drained(struct session *s);
+/* The end: what the store was asked for is not answered any more. */
+void follows_end(struct server *s);
 void follow_free(struct follow *f);
 
 #endif

@@ -60,6 +60,7 @@ void server_free(struct server *s)
         session_free(session);
     }
     free_requests(&s->orphans);
+    follows_end(s);
     backup_free(s);
     alarm_free(s->sweep);
     ring_free(s->ring);

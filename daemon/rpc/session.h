@@ -61,6 +61,7 @@ struct server {
     bool gave_back; /* the engine has something to do, though nobody asked for it */
     uint64_t n_requests, last_subscription;
     struct request_list orphans; /* their connection is gone; what they started goes on */
+    LIST_HEAD(, follow_read) follow_reads;
     struct wait_list waits;
     struct backup *backup; /* NULL: there is none */
     struct ring *ring;
