@@ -86,12 +86,15 @@ static bool raise_highest(struct db *d, int64_t least, struct err *err)
 /* Checks the copy and makes it ready. */
 static bool prepare(const char *copy, int fd, const char *from, const char *old, struct err *err)
 {
+    /* What an interrupted restore left knows of a database that is aside already. */
+    cleanup_free char *interrupted = xasprintf("%s%s", old, RESTORE_SUFFIX);
     struct db d;
     if (!db_check_header(fd, from, err) || !db_connect(&d, copy, RESTORE_CACHE_KIB, err))
         return false;
     bool ok = db_check_whole(&d, from, err) &&
               db_exec(&d, "PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA", err) &&
-              raise_highest(&d, highest_job(old), err);
+              raise_highest(&d, highest_job(old), err) &&
+              raise_highest(&d, highest_job(interrupted), err);
     db_release(&d);
     return ok;
 }
@@ -122,8 +125,9 @@ static char *kept_name(const char *path)
 
 static bool put_in_place(const char *copy, const char *path, char **ret_kept, struct err *err)
 {
-    cleanup_free char *kept = access(path, F_OK) == 0 ? kept_name(path) : NULL;
-    cleanup_free char *shm = xasprintf("%s-shm", path);
+    cleanup_free char *wal = xasprintf("%s-wal", path), *shm = xasprintf("%s-shm", path);
+    bool is_there = access(path, F_OK) == 0 || access(wal, F_OK) == 0;
+    cleanup_free char *kept = is_there ? kept_name(path) : NULL;
     if (!move(copy, "", path, RESTORE_SUFFIX, err) || !db_sync_dir(path, err))
         return false;
     errinj(ERRINJ_STORE_IN_RESTORE);

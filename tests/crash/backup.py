@@ -197,6 +197,42 @@ def test_killed_amid_a_restore():
             equal([j["id"] for j in c.call("job.list")["jobs"]], [job])
 
 
+def test_a_log_without_its_database():
+    """Somebody has moved a database away, but not its log: that is of no other database."""
+    with Daemon() as d:
+        with d.client() as c:
+            job = c.run({"main": {"print": "kept"}})["id"]
+            path = backup(d)
+            c.run({"main": {"print": "later"}})
+        d.kill()
+        check(os.stat(database(d) + "-wal").st_size > 0, "there is a log")
+        os.rename(database(d), database(d) + ".bad")
+        equal(restore(d, path).returncode, 0)
+        d.start()
+        with d.client() as c:
+            equal([j["id"] for j in c.call("job.list")["jobs"]], [job])
+        check([n for n in os.listdir(d.state) if ".before-" in n and n.endswith("-wal")], "the log is kept")
+
+
+def test_killed_when_the_old_database_is_aside():
+    """Ids are not given again either: those of then are in what the interrupted restore was to put in place."""
+    with Daemon() as d:
+        with d.client() as c:
+            c.run({"main": []})
+            path = backup(d)
+            given = [c.run({"main": []})["id"] for _ in range(3)]
+        d.kill()
+        d.env["COROD_ERRINJ"] = "STORE_IN_RESTORE"
+        equal(restore(d, path).returncode, -signal.SIGKILL)
+        del d.env["COROD_ERRINJ"]
+        for end in ("-wal", ""):
+            os.rename(database(d) + end, database(d) + ".before-now" + end)
+        equal(restore(d, path).returncode, 0)
+        d.start()
+        with d.client() as c:
+            check(c.run({"main": []})["id"] > max(given), "a new id")
+
+
 def test_killed_amid_removals():
     for at in 1, 2, 5:
         with Daemon() as d:
