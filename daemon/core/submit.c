@@ -366,8 +366,9 @@ static bool may_accept(struct submit *s, struct err *err)
                        doc->pool);
     if (!s->key && doc->key && !s->origin)
         s->key = xstrdup(doc->key);
-    if (runtime_live_tasks(e->runtime) >= e->config->max_live_tasks)
-        return err_set(err, ERR_OVERLOADED, "%u tasks live already (max_live_tasks)",
+    size_t live = runtime_live_tasks(e->runtime), most = e->config->max_live_tasks;
+    if (live >= most || e->jobs.n >= most) /* one that has not started has no task */
+        return err_set(err, ERR_OVERLOADED, "%u tasks or jobs live already (max_live_tasks)",
                        e->config->max_live_tasks);
     if (s->key && (!*s->key || strlen(s->key) > 255))
         return err_set(err, ERR_PARAMS, "a key has 1 to 255 bytes");
