@@ -142,13 +142,14 @@ struct leaf_view {
     bool pool_paused;
     bool http;           /* a request, which needs no executor */
     bool waiting;        /* for slots */
-    size_t ahead;        /* who comes before it */
     bool stopping;       /* it is being ended */
     uint64_t attempt;    /* 0: not launched */
     int64_t launched_us; /* wall clock */
     int64_t pid;         /* 0: not known */
 };
 void engine_leaf(struct engine *e, const struct leaf *leaf, struct leaf_view *ret);
+/* How many come before one that waits for slots. O(n) of who waits in its pool. */
+size_t engine_leaf_ahead(const struct leaf *leaf);
 /* The commands that have slots of a pool, oldest first, while each() gives true. */
 void engine_each_holder(struct engine *e, const char *pool,
                         bool (*each)(void *arg, uint64_t job, uint32_t task), void *arg);

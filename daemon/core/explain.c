@@ -43,11 +43,15 @@ void engine_leaf(struct engine *e, const struct leaf *leaf, struct leaf_view *re
 
                               .http = a && a->http,
                               .waiting = place.waiting,
-                              .ahead = place.ahead,
                               .attempt = leaf->attempt,
                               .stopping = leaf->cancelled || (a && a->stop),
                               .launched_us = a ? a->launched_us : 0,
                               .pid = a ? a->pid : 0};
+}
+
+size_t engine_leaf_ahead(const struct leaf *leaf)
+{
+    return pools_ahead(leaf);
 }
 
 /* The pool whose slots it has; NULL: none. */

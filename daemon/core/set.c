@@ -36,7 +36,7 @@ static void set_place(struct engine *e, struct live *job, const struct job_setti
 {
     int priority = s->has_priority ? s->priority : job->priority;
     struct leaf **waiting;
-    size_t n = pools_take_job(e->pools, job->id, &waiting);
+    size_t n = pools_take_job(e->pools, job->id, job->waiting, &waiting);
     if (s->pool)
         replace(&job->pool, s->pool);
     for (size_t i = 0; i < n; i++) {

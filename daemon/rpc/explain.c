@@ -191,7 +191,7 @@ static void put_holders(const struct holders *h, struct buf *out)
         buf_addstr(out, " and others");
 }
 
-static void explain_slot(struct explain *x, const struct leaf_view *l)
+static void explain_slot(struct explain *x, const struct leaf_view *l, size_t ahead)
 {
     struct holders h = {0};
     struct buf text = {0};
@@ -202,8 +202,8 @@ static void explain_slot(struct explain *x, const struct leaf_view *l)
         buf_addstr(&text, "waits for a slot");
     buf_printf(&text, " of pool %s: %u of %u taken", l->pool, l->pool_taken, l->pool_slots);
     put_holders(&h, &text);
-    if (l->ahead)
-        buf_printf(&text, ", %zu before it in line", l->ahead);
+    if (ahead)
+        buf_printf(&text, ", %zu before it in line", ahead);
     else
         buf_addstr(&text, ", next in line");
     put_text(x, "%s", buf_cstr(&text));
@@ -211,7 +211,7 @@ static void explain_slot(struct explain *x, const struct leaf_view *l)
     jout_key(x->out, "pool");
     jout_text(x->out, l->pool);
     jout_key(x->out, "position");
-    jout_uint(x->out, l->ahead + 1);
+    jout_uint(x->out, ahead + 1);
     jout_key(x->out, "holders");
     jout_begin_array(x->out);
     for (size_t i = 0; i < h.n; i++)
@@ -313,7 +313,7 @@ static void explain_task(struct explain *x, struct snapshot *s, size_t i)
     } else if (v->until_us) {
         put_until(x, "sleeps", v->until_us);
     } else if (v->leaf && l->waiting) {
-        explain_slot(x, l);
+        explain_slot(x, l, engine_leaf_ahead(v->leaf));
         x->needs_executor = true;
     } else if (v->leaf) {
         explain_command(x, l);

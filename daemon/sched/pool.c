@@ -291,22 +291,20 @@ void pools_leave(struct leaf *leaf)
     free(x);
 }
 
-size_t pools_take_job(struct pools *p, uint64_t job, struct leaf ***ret)
+size_t pools_take_job(struct pools *p, uint64_t job, size_t n, struct leaf ***ret)
 {
-    struct leaf **all = NULL;
-    size_t n = 0, cap = 0;
+    struct leaf **all = xcalloc(n + 1, sizeof *all);
+    size_t found = 0;
     for (struct pool *pool = p->first; pool; pool = pool->next) {
-        for (size_t i = 0; i < pool->n; i++) {
-            if (pool->heap[i]->leaf->job != job)
-                continue;
-            all = xgrow(all, &cap, n + 1, sizeof(struct leaf *));
-            all[n++] = pool->heap[i]->leaf;
+        for (size_t i = 0; i < pool->n && found < n; i++) {
+            if (pool->heap[i]->leaf->job == job)
+                all[found++] = pool->heap[i]->leaf;
         }
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < found; i++)
         pools_leave(all[i]);
     *ret = all;
-    return n;
+    return found;
 }
 
 struct place *pools_keep(struct leaf *leaf)
@@ -342,9 +340,16 @@ bool pools_place(const struct leaf *leaf, struct pool_place *ret)
     if (!x)
         return false;
     *ret = (struct pool_place){.pool = stats_of(x->pool), .slots = x->slots, .waiting = x->waiting};
-    for (size_t i = 0; x->waiting && i < x->pool->n; i++)
-        ret->ahead += before(x->pool->heap[i], x);
     return true;
+}
+
+size_t pools_ahead(const struct leaf *leaf)
+{
+    const struct place *x = leaf->user;
+    size_t ahead = 0;
+    for (size_t i = 0; x && x->waiting && i < x->pool->n; i++)
+        ahead += before(x->pool->heap[i], x);
+    return ahead;
 }
 
 void pools_each(const struct pools *p, void (*each)(void *arg, const struct pool_stats *s),

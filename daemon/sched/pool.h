@@ -38,9 +38,10 @@ void pools_resume_job(struct pools *p, uint64_t job);
  */
 bool pools_enter(struct pools *p, struct leaf *leaf, const char *name, bool waited_before,
                  struct err *err);
-/* Takes the leaves of a job that wait out of their lines: *ret, the caller's to free(). They may
- * change, and are to enter again. O(n) of all that wait. */
-size_t pools_take_job(struct pools *p, uint64_t job, struct leaf ***ret);
+/* Takes the leaves of a job that wait, at most n, out of their lines: *ret, the caller's to free().
+ * They may change, and are to enter again. Not of a paused job. It looks at all that wait until it
+ * has n. */
+size_t pools_take_job(struct pools *p, uint64_t job, size_t n, struct leaf ***ret);
 /* The next leaf that may start, its slots taken; NULL when none may. */
 struct leaf *pools_next(struct pools *p);
 /* A leaf that runs already (after a restart): takes its slots without waiting, even beyond what
@@ -70,10 +71,12 @@ struct pool_place {
     struct pool_stats pool; /* its name is borrowed */
     uint32_t slots;         /* that the leaf needs or has */
     bool waiting;
-    size_t ahead; /* who waits and comes before it; those of paused jobs not counted */
 };
-/* Where the leaf waits or runs; false: nowhere. O(n) of who waits there. */
+/* Where the leaf waits or runs; false: nowhere. */
 bool pools_place(const struct leaf *leaf, struct pool_place *ret);
+/* How many wait where the leaf waits and come before it, those of paused jobs not counted. O(n) of
+ * who waits there. */
+size_t pools_ahead(const struct leaf *leaf);
 /* Whether the leaf waits for a slot. */
 bool pools_is_waiting(const struct leaf *leaf);
 

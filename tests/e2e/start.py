@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -55,6 +56,12 @@ def texts(reasons):
 
 def explain(c, i):
     return texts(c.call("job.explain", id=i)["reasons"])
+
+
+def seconds(c, method, i):
+    begun = time.monotonic()
+    c.call(method, id=i)
+    return time.monotonic() - begun
 
 
 # ---- one condition at a time ----
@@ -598,6 +605,25 @@ def test_explain_is_bounded():
         many = c.submit(job({"gather": {"for": "i", "in": {"range": 30000}, "do": {"sleep": 1000}}}))
         becomes(c, many, "running")
         wait_until(lambda: c.call("job.explain", id=many)["more"] == 29990, "many tasks")
+        # As many that wait for one slot: it takes no longer than to look at each once.
+        c.call("pool.set", name="one", slots=1)
+        do = {"run": ["sleep", "1000"], "pool": "one"}
+        line = c.submit(job({"gather": {"for": "i", "in": {"range": 30000}, "do": do}}))
+        wait_until(lambda: c.call("job.explain", id=line)["more"] == 29990, "a long line")
+        took = [seconds(c, method, line) for method in ("job.get", "job.explain")]
+        check(took[1] < 0.5 + 10 * took[0], "job.get and job.explain take %s" % took)
+
+
+def test_what_has_not_started_counts():
+    """However cheap a job that is held is: there is a limit to those, too."""
+    with Daemon() as d, d.client() as c:
+        d.configure("max_live_tasks = 3\n")
+        c.call("system.reload")
+        held = [c.submit(job(hold=True)) for _ in range(3)]
+        equal(c.error("job.submit", job=job(hold=True)).code, -32007)
+        c.call("job.release", id=held[0])
+        c.finish(held[0])
+        equal(c.finish(c.submit(job()))["state"], "succeeded")
 
 
 def limit_files(pid, size):
