@@ -32,7 +32,7 @@ static bool begin(struct conn *c, struct cli *cli, int fd)
 {
     if (fd < 0)
         return false;
-    *c = (struct conn){.cli = cli, .fd = fd, .kept = json_array(), .opened_s = now_s()};
+    *c = (struct conn){.cli = cli, .fd = fd, .is_open = true, .opened_s = now_s()};
     frame_reader_init(&c->in, MESSAGE_MAX_BYTES);
     return true;
 }
@@ -49,14 +49,19 @@ bool conn_probe(struct conn *c, struct cli *cli, struct err *err)
 
 void conn_close(struct conn *c)
 {
-    if (c->kept == NULL)
+    if (!c->is_open)
         return;
     c->fd = close_fd(c->fd);
     frame_reader_release(&c->in);
     buf_release(&c->out);
-    json_decref(c->kept);
+    while (c->first_kept < c->n_kept)
+        json_decref(c->kept[c->first_kept++]);
+    free(c->kept);
     json_decref(c->mistakes);
-    c->kept = c->mistakes = NULL;
+    c->kept = NULL;
+    c->mistakes = NULL;
+    c->first_kept = c->n_kept = c->cap_kept = c->kept_replies = 0;
+    c->is_open = false;
 }
 
 bool conn_reopen(struct conn *c, double patience_s, struct err *err)
@@ -167,15 +172,10 @@ static bool transfer(struct conn *c, short events, const char **why)
     return true;
 }
 
-enum conn_got conn_next(struct conn *c, int timeout_ms, json_t **ret, struct err *err)
+/* Sends what is queued and waits for a message on the connection. */
+static enum conn_got receive(struct conn *c, double until, int timeout_ms, json_t **ret,
+                             struct err *err)
 {
-    double until = now_s() + timeout_ms / 1e3;
-
-    if (json_array_size(c->kept) > 0) {
-        *ret = json_incref(json_array_get(c->kept, 0));
-        json_array_remove(c->kept, 0);
-        return CONN_MESSAGE;
-    }
     if (c->fd < 0)
         return gone(c, err, "it is closed");
     for (;;) {
@@ -209,6 +209,18 @@ enum conn_got conn_next(struct conn *c, int timeout_ms, json_t **ret, struct err
     }
 }
 
+enum conn_got conn_next(struct conn *c, int timeout_ms, json_t **ret, struct err *err)
+{
+    double until = now_s() + timeout_ms / 1e3;
+
+    if (c->first_kept < c->n_kept) {
+        *ret = c->kept[c->first_kept++];
+        c->kept_replies -= conn_message_id(*ret) != 0;
+        return CONN_MESSAGE;
+    }
+    return receive(c, until, timeout_ms, ret, err);
+}
+
 uint64_t conn_message_id(const json_t *message)
 {
     const json_t *id = json_object_get(message, "id");
@@ -238,54 +250,53 @@ json_t *conn_result(struct conn *c, json_t *message, struct err *err)
     return NULL;
 }
 
+static void keep(struct conn *c, json_t *message)
+{
+    if (c->first_kept == c->n_kept)
+        c->first_kept = c->n_kept = 0;
+    c->kept = xgrow(c->kept, &c->cap_kept, c->n_kept + 1, sizeof(*c->kept));
+    c->kept[c->n_kept++] = message;
+    c->kept_replies += conn_message_id(message) != 0;
+}
+
 /* The reply to `id` among the messages that came early; NULL: not there. */
 static json_t *take_kept(struct conn *c, uint64_t id)
 {
-    for (size_t i = 0; i < json_array_size(c->kept); i++) {
-        json_t *message = json_array_get(c->kept, i);
-        if (conn_message_id(message) == id) {
-            json_incref(message);
-            json_array_remove(c->kept, i);
-            return message;
-        }
+    for (size_t i = c->first_kept; c->kept_replies > 0 && i < c->n_kept; i++) {
+        json_t *message = c->kept[i];
+        if (conn_message_id(message) != id)
+            continue;
+        c->n_kept--;
+        memmove(&c->kept[i], &c->kept[i + 1], (c->n_kept - i) * sizeof(*c->kept));
+        c->kept_replies--;
+        return message;
     }
     return NULL;
 }
 
 json_t *conn_reply(struct conn *c, uint64_t id, struct err *err)
 {
-    json_t *early = take_kept(c, id), *result = NULL;
-    if (early != NULL) {
-        result = json_incref(conn_result(c, early, err));
-        json_decref(early);
-        return result;
-    }
-    /* Messages for others go behind those that are kept already. */
-    json_t *before = c->kept;
-    c->kept = json_array();
-    for (;;) {
-        json_t *message = NULL;
-        enum conn_got got = conn_next(c, -1, &message, err);
+    json_t *message = take_kept(c, id), *result = NULL;
+
+    while (message == NULL) {
+        json_t *next = NULL;
+        enum conn_got got = receive(c, 0, -1, &next, err);
         if (got == CONN_INTERRUPTED && interrupt_count() < 2)
             continue;
         if (got == CONN_INTERRUPTED)
             err_set(err, EINTR, "interrupted");
         if (got != CONN_MESSAGE)
-            break;
+            return NULL;
         /* A request that could not be read at all is answered without an id. */
-        bool ours =
-            conn_message_id(message) == id || (json_is_null(json_object_get(message, "id")) &&
-                                               json_object_get(message, "error") != NULL);
-        if (ours) {
-            result = json_incref(conn_result(c, message, err));
-            json_decref(message);
-            break;
-        }
-        json_array_append_new(before, message);
+        bool ours = conn_message_id(next) == id || (json_is_null(json_object_get(next, "id")) &&
+                                                    json_object_get(next, "error") != NULL);
+        if (ours)
+            message = next;
+        else
+            keep(c, next);
     }
-    json_array_extend(before, c->kept);
-    json_decref(c->kept);
-    c->kept = before;
+    result = json_incref(conn_result(c, message, err));
+    json_decref(message);
     return result;
 }
 

@@ -17,11 +17,14 @@
 
 struct conn {
     struct cli *cli;
-    int fd; /* -1: closed */
+    int fd;       /* -1: closed */
+    bool is_open; /* what is in it is to be released */
     struct frame_reader in;
     struct buf out;
     uint64_t last_id;
-    json_t *kept; /* messages for conn_next() */
+    json_t **kept; /* messages for conn_next(), oldest first: kept[first_kept … n_kept) */
+    size_t first_kept, n_kept, cap_kept;
+    size_t kept_replies; /* of them those that conn_reply() may look for */
     double opened_s;
     unsigned short_lived; /* connections before this one that broke at once */
     json_t *mistakes;     /* `data` of the last error reply; NULL */
