@@ -3,68 +3,25 @@
 """corod as the system's daemon, under a real systemd: restarts and kills under load disturb no command and
 every one ends once; the watchdog, the sandbox, the journal, the policy."""
 import json
-import os
-import subprocess
-import sys
-import time
 
-from machine import Impossible, Machine
+from scenario import Scenario, check, equal, main
 
-BUILDDIR = os.environ.get("BUILDDIR", "build")
 COMMANDS = 12
 SECONDS = 6
-passed = failed = 0
 
 
-def check(good, text):
-    global passed, failed
-    if good:
-        passed += 1
-        print("ok: " + text, flush=True)
-    else:
-        failed += 1
-        print("FAILED: " + text, flush=True)
-    return good
-
-
-def equal(got, want, text):
-    return check(got == want, text if got == want else "%s: %r, not %r" % (text, got, want))
-
-
-class Scenario:
-    def __init__(self, machine):
-        self.m = machine
-
-    def coro(self, *argv, user="tester", **more):
-        return self.m.run("coro", *argv, user=user, **more)
-
-    def show(self, job):
-        return json.loads(self.coro("show", "--json", job).stdout)
-
-    def pid(self, unit):
-        return int(self.m.prop(unit, "MainPID"))
-
-    def active(self, unit, seconds=15):
-        self.m.until(lambda: self.m.prop(unit, "ActiveState") == "active", seconds,
-                     unit + " is active")
-
-    def new_pid(self, unit, old):
-        """Waits until the unit runs again as another process."""
-        self.m.until(lambda: self.pid(unit) not in (0, old), 15, unit + " is started again")
-        self.active(unit)
-
-    def install(self):
+class Boot(Scenario):
+    def shells(self):
+        """The shells find the completions where they were installed."""
         m = self.m
-        m.run("systemd-sysusers")
-        m.run("systemd-tmpfiles", "--create", "--prefix=/run/corod")
-        m.run("useradd", "-m", "-u", "4321", "tester")
-        m.run("useradd", "-m", "-u", "4322", "other")
-        m.run("mkdir", "-m", "777", "/tmp/load")
-        m.run("systemctl", "daemon-reload")
-        m.run("systemctl", "enable", "--now", "corod.socket", "corod.service")
-        for unit in ("corod.service", "corod-exec.service", "corod-commands.service"):
-            self.active(unit)
-        check(True, "the units start")
+        if m.run("sh", "-c", "command -v zsh", check=False).stdout:
+            equal(m.out("zsh", "-fc", "autoload -U compinit; compinit -D -u; print -r -- $_comps[coro]"), "_coro",
+                  "zsh knows coro")
+        if m.run("sh", "-c", "command -v fish", check=False).stdout:
+            words = [line.split("\t")[0] for line in m.out("fish", "-c", "complete -C 'coro daemon sta'").splitlines()]
+            equal(words, ["start", "status"], "fish knows coro")
+        loaded = m.out("bash", "-c", ". /usr/local/share/bash-completion/completions/coro; complete -p coro")
+        check(loaded.endswith(" coro"), "bash knows coro: " + loaded)
 
     def first_commands(self):
         out = self.coro("run", "--", "id", "-un", check=False)
@@ -280,37 +237,6 @@ class Scenario:
         equal(str(json.loads(status)["pid"]), main_pid, "it is the one that systemd started")
 
 
-def main():
-    try:
-        machine = Machine()
-    except (Impossible, OSError) as why:
-        print("skipped: %s" % why)
-        print("0 passed, 0 failed, 1 skipped")
-        return 0
-    subprocess.run(["make", "-s", "-C", BUILDDIR, "install", "DESTDIR=" + machine.files],
-                   check=True, stdout=subprocess.DEVNULL)
-    began = time.monotonic()
-    machine.start()
-    print("up after %.1f s" % (time.monotonic() - began))
-    scenario = Scenario(machine)
-    try:
-        for step in (scenario.install, scenario.first_commands, scenario.sandbox,
-                     scenario.disturb, scenario.stopped_meanwhile, scenario.commands_stopped,
-                         scenario.freeze, scenario.client_waits,
-                     scenario.watchdog, scenario.journal, scenario.security, scenario.end,
-                         scenario.personal):
-            step()
-    except Exception as e:  # a step that can't go on
-        check(False, "%s: %s: %s" % (step.__name__, type(e).__name__, e))
-    if failed:
-        print(machine.run("journalctl", "-b", "--no-pager", "-n", "120", "-u", "corod*",
-                          check=False).stdout)
-        print(machine.run("journalctl", "-b", "--no-pager", "_UID=4321", check=False).stdout)
-        print(machine.run("systemctl", "status", "--no-pager", "corod*", check=False).stdout)
-    machine.stop()
-    print("%d passed, %d failed, 0 skipped" % (passed, failed))
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main(Boot, "install", "shells", "first_commands", "sandbox", "disturb", "stopped_meanwhile",
+         "commands_stopped", "freeze", "client_waits", "watchdog", "journal", "security", "end", "personal")

@@ -1,17 +1,21 @@
 """A machine with a real systemd: a new set of namespaces over a copy-on-write view of this one.
 
 systemd is process 1 of its own pid namespace; root is an overlay whose changes are in memory; /run, /tmp,
-/dev and the control groups are its own. All its processes are in one control group here, which is
+/dev, the network and the control groups are its own. All its processes are in one control group here, which is
 killed and removed at the end, whatever happened. Needs root and unified control groups (version 2).
 """
 import atexit
 import ctypes
+import fcntl
 import os
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 # Makes the new root, then becomes systemd. $1: a directory to mount things on, $2: files to lay over /.
@@ -62,7 +66,9 @@ MASKED = ["systemd-modules-load.service", "systemd-sysctl.service", "systemd-ude
           "dev-hugepages.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
           "sys-fs-fuse-connections.mount", "systemd-journal-flush.service", "apparmor.service",
           "systemd-remount-fs.service", "timers.target", "networking.service", "ssh.service"]
-FLAGS = ["--pid", "--mount", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child"]
+FLAGS = ["--pid", "--mount", "--uts", "--ipc", "--net", "--cgroup", "--fork", "--kill-child"]
+# Its address, which is no loopback address (RFC 5737: for documentation).
+ADDRESS = "192.0.2.1"
 
 
 class Impossible(Exception):
@@ -154,11 +160,35 @@ class Machine:
                     self.init = int(children[0])
         return self.init is not None
 
+    def in_network(self, make):
+        """make()'s result, called in a thread that is in the machine's network; so are the sockets and the
+        threads that it makes."""
+        results = []
+
+        def enter():
+            with open("/proc/%d/ns/net" % self.init, "rb") as f:
+                if ctypes.CDLL(None, use_errno=True).setns(f.fileno(), 0x40000000):  # CLONE_NEWNET
+                    raise OSError(ctypes.get_errno(), "setns")
+            results.append(make())
+
+        thread = threading.Thread(target=enter)
+        thread.start()
+        thread.join()
+        return results[0]
+
+    def give_address(self):
+        """The machine's loopback device, which its systemd has brought up, gets ADDRESS, netdevice(7)."""
+        def add():
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                address = struct.pack("=HH4s8x", socket.AF_INET, 0, socket.inet_aton(ADDRESS))
+                fcntl.ioctl(s, 0x8916, struct.pack("=16s", b"lo:1") + address + bytes(8))  # SIOCSIFADDR
+        self.in_network(add)
+
     def argv(self, *argv, user=None):
         """The command line that runs argv inside, as root or as a user."""
         if user:
             argv = ("runuser", "-u", user, "--", *argv)
-        return ["nsenter", "-t", str(self.init), "-p", "-m", "-u", "-i", "-C", "--wd=/", "--",
+        return ["nsenter", "-t", str(self.init), "-p", "-m", "-u", "-i", "-n", "-C", "--",
                 "env", "-i", "LC_ALL=C.UTF-8", "HOME=/tmp",
                 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", *argv]
 
