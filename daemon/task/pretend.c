@@ -207,8 +207,9 @@ bool pretend_step(struct pretend *p)
     bool some = false;
     while (p->n_wanted > 0 && p->n_running < p->slots) {
         struct leaf *leaf = p->wanted[p->first++];
-        if (--p->n_wanted == 0)
-            p->first = 0;
+        p->n_wanted--;
+        if (!leaf)
+            continue;
         launch(p, leaf);
         some = true;
     }
@@ -233,9 +234,11 @@ void pretend_leaf_wanted(struct pretend *p, struct leaf *leaf)
 {
     if (p->first > p->n_wanted) { /* at most as much is moved as was taken since */
         memmove(p->wanted, p->wanted + p->first, p->n_wanted * sizeof(struct leaf *));
+        p->moved += p->first;
         p->first = 0;
     }
     p->wanted = xgrow(p->wanted, &p->wanted_cap, p->first + p->n_wanted + 1, sizeof(struct leaf *));
+    leaf->user = (void *)(uintptr_t)(p->moved + p->first + p->n_wanted);
     p->wanted[p->first + p->n_wanted++] = leaf;
 }
 
@@ -255,13 +258,8 @@ void pretend_leaf_dropped(struct pretend *p, struct leaf *leaf)
     for (size_t i = 0; leaf->state == LEAF_LAUNCHED && i < p->n_running; i++)
         if (p->running[i].attempt == leaf->attempt)
             kill_it(p, &p->running[i]);
-    for (size_t i = p->first; i < p->first + p->n_wanted; i++)
-        if (p->wanted[i] == leaf) {
-            p->n_wanted--;
-            memmove(&p->wanted[i], &p->wanted[i + 1],
-                    (p->first + p->n_wanted - i) * sizeof(struct leaf *));
-            return;
-        }
+    if (leaf->state == LEAF_WANTED)
+        p->wanted[(uintptr_t)leaf->user - p->moved] = NULL;
 }
 
 void pretend_forget_wanted(struct pretend *p)

@@ -38,8 +38,10 @@ struct pretend {
     bool (*special)(const char *text, struct pretended *c);
     int64_t now_us;
     uint64_t attempts;    /* so many have started */
-    struct leaf **wanted; /* a queue: from first on */
+    struct leaf **wanted; /* a queue: from first on; NULL: that one was dropped */
     size_t first, n_wanted, wanted_cap;
+    size_t moved; /* of the queue's leaves that are no longer there: leaf->user counts from the
+                     first of all */
     struct pretended *running; /* as they started */
     size_t n_running, running_cap;
     struct pretended *ended; /* whose lines are still read */

@@ -320,6 +320,7 @@ struct simulation *simulation_new(struct program *program, bool trace)
 {
     struct simulation *s = xcalloc(1, sizeof *s);
     s->rt = runtime_new(&effects, s);
+    runtime_keep_from(s->rt, SIZE_MAX); /* a task's row is as large as its variables */
     s->pretend = (struct pretend){.rt = s->rt, .slots = SLOTS, .now_us = START_US};
     s->traced = trace;
     runtime_start(s->rt, JOB, 0, program, START_US);
