@@ -52,11 +52,28 @@ static bool parse_list(struct ids *ids, const char *word, struct err *err)
         if (errno != 0 || from < 1 || to < from || to - from >= RANGE_MAX || *end == '-')
             return err_set(err, EINVAL, "\"%s\" is no range of job ids (at most %d)", word,
                            RANGE_MAX);
-        for (; from <= to; from++)
-            add(ids, from);
+        for (json_int_t n = 0; n <= to - from; n++)
+            add(ids, from + n);
         p = *end == ',' ? end + 1 : end;
     } while (*p != '\0');
     return true;
+}
+
+/* The pattern that only this name matches. Takes nothing; the caller frees it. */
+static char *pattern_of(const char *name)
+{
+    char *pattern = xmalloc(3 * strlen(name) + 1), *p = pattern;
+    for (; *name != '\0'; name++) {
+        if (strchr("*?[", *name) == NULL) {
+            *p++ = *name;
+            continue;
+        }
+        *p++ = '[';
+        *p++ = *name;
+        *p++ = ']';
+    }
+    *p = '\0';
+    return pattern;
 }
 
 /* Takes the ids of the jobs that match params, newest first, at most `max`. */
@@ -96,6 +113,11 @@ static json_t *states(bool live)
     return states;
 }
 
+static bool no_such_job(const char *word, struct err *err)
+{
+    return err_set(err, ERR_NOT_FOUND, "there is no job with id or name \"%s\"", word);
+}
+
 static bool resolve(struct conn *c, struct ids *ids, const char *word, enum ids_all all,
                     struct err *err)
 {
@@ -114,16 +136,20 @@ static bool resolve(struct conn *c, struct ids *ids, const char *word, enum ids_
     }
     size_t before = json_array_size(ids->list);
     bool last = strcmp(word, "last") == 0;
+    if (*word == '\0')
+        return no_such_job(word, err);
     json_t *params = json_pack("{s:i}", "limit", 1);
-    if (!last)
-        json_object_set_new(params, "name", json_string(word));
+    if (!last) {
+        cleanup_free char *pattern = pattern_of(word);
+        json_object_set_new(params, "name", json_string(pattern));
+    }
     if (!add_listed(c, ids, params, 1, err))
         return false;
     if (json_array_size(ids->list) > before)
         return true;
     if (last)
         return before > 0 || err_set(err, ERR_NOT_FOUND, "there is no job yet");
-    return err_set(err, ERR_NOT_FOUND, "there is no job with id or name \"%s\"", word);
+    return no_such_job(word, err);
 }
 
 json_t *ids_resolve(struct conn *c, char *const *words, size_t n, enum ids_all all, struct err *err)
