@@ -61,22 +61,23 @@ static void parse_input(struct parser *p, const json_t *json, void *out)
         remember_input(p, value_member(v, i));
 }
 
-/* What goes into the environment and into labels: a number is taken as its text. */
-static struct value *parse_string_or_number(struct parser *p, const json_t *json, bool numbers)
+/* What goes into the environment and into labels: in the former a number is taken as its text, and
+ * null takes a variable away. */
+static struct value *parse_string(struct parser *p, const json_t *json, bool env)
 {
     char text[NUMBER_TEXT_MAX];
     if (json_is_string(json)) {
         if (!memchr(json_string_value(json), '\0', json_string_length(json)))
             return value_string(json_string_value(json), json_string_length(json));
         parser_complain(p, NULL, "a NUL byte can't stand in this string");
-    } else if (numbers && json_is_integer(json)) {
+    } else if (env && json_is_integer(json)) {
         snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, json_integer_value(json));
         return value_text(text);
-    } else if (numbers && json_is_real(json)) {
+    } else if (env && json_is_real(json)) {
         number_text(json_real_value(json), text);
         return value_text(text);
-    } else {
-        parser_wrong(p, numbers ? "a string or a number" : "a string", json);
+    } else if (!env || !json_is_null(json)) {
+        parser_wrong(p, env ? "a string, a number or null" : "a string", json);
     }
     return value_null();
 }
@@ -96,7 +97,7 @@ static void parse_strings(struct parser *p, const json_t *json, struct value **o
         if (env)
             check_env_name(p, key);
         m[n++] = (struct value_member){value_text(key),
-                                       parse_string_or_number(p, json_object_iter_value(it), env)};
+                                       parse_string(p, json_object_iter_value(it), env)};
         parser_leave(p);
     }
     *out = value_object(m, n);

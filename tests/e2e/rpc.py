@@ -452,6 +452,9 @@ def test_the_command_gets_what_the_client_sent():
                       "check": False}, {"return": "${r.stdout}"}],
                     cwd="/usr", umask=0o77, env={"A": "käse", "PATH": "/usr/bin:/bin"})
         equal(job["value"].split("\n"), ["/usr", "0077", "käse", "0"])
+        job = c.run({"env": {"A": None, "B": 1}, "main": [
+            {"sh": "echo ${A-unset} $B", "as": "r"}, {"return": "${r.stdout}"}]}, env={"A": "käse"})
+        equal(job["value"], "unset 1")
 
 
 def test_invalid_jobs_tell_all_mistakes():

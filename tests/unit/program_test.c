@@ -240,7 +240,7 @@ static const struct expectation wrong[] = {
      "/name: a string is needed here, not a number\n"
      "/input: an object is needed here, not a list\n"
      "/env/A=: \"A=\" can't be the name of an environment variable\n"
-     "/env/A=: a string or a number is needed here, not a list\n"
+     "/env/A=: a string, a number or null is needed here, not a list\n"
      "/define: an object of function: {\"params\", \"defaults\", \"do\"} is needed here, not a "
      "number\n"
      "/umask: a umask is a string of octal digits such as \"022\", or a whole number up to 511\n"
