@@ -270,8 +270,8 @@ void session_sweep(struct session *s, int64_t now_us)
     if (s->dead)
         return;
     struct pollfd p = {s->fd, 0, 0};
-    /* After a half-close nothing is read, so its full close is not noticed otherwise. */
-    bool gone = s->eof && poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLERR);
+    /* While nothing is read, its close is not noticed otherwise. */
+    bool gone = (s->eof || !may_execute(s)) && poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLERR);
     bool stuck =
         (s->eof || s->closing) && session_unsent(s) > 0 && now_us - s->wrote_us > LINGER_US;
     if (gone || stuck) {

@@ -539,6 +539,20 @@ def test_a_client_that_never_reads():
         wait_until(lambda: listed(c, "big")["held"] == 0, "all to be back")
 
 
+def test_who_goes_away_with_all_that_it_may_ask():
+    """A connection with as many requests as it may have is not read; its end is seen all the same."""
+    with Daemon() as d, d.client() as c:
+        c.call("queue.put", name="other", value=1)
+        full = d.client()
+        full.call("queue.get", name="other")
+        for _ in range(64):
+            full.start("queue.get", {"name": "empty"})
+        wait_until(lambda: listed(c, "empty")["getters"] == 64, "the getters")
+        full.close()
+        wait_until(lambda: listed(c, "empty")["getters"] == 0, "the end of the getters")
+        equal((listed(c, "other")["held"], listed(c, "other")["size"]), (0, 1))
+
+
 # ---- coro queue ----
 
 def coro(d, *words, data=None, status=0):
