@@ -27,7 +27,11 @@ class Screen:
         utf8 = ["-u"] if "UTF-8" in self.env["LC_ALL"] else []
         self.tmux(*utf8, "-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(rows),
                   shell or "bash --noprofile --rcfile %s/rc" % self.directory)
-        self.until(lambda s: s.rstrip().endswith("$"))
+        try:
+            self.until(lambda s: s.rstrip().endswith("$"))
+        except BaseException:
+            self.__exit__()
+            raise
 
     def tmux(self, *args):
         return subprocess.run(["tmux", "-S", self.socket, *args], env=self.env, check=True,
