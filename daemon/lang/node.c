@@ -106,7 +106,8 @@ static const char *misspelt_verb(const struct parser *p, json_t *object, struct 
         if (find_verb(p->kinds, h.word) || is_modifier(h.word))
             continue;
         for (const struct verb *const *v = p->kinds->verbs; *v; v++)
-            if (count_strangers(*v, object, h.word) == 0)
+            if (count_strangers(*v, object, h.word) == 0 &&
+                !json_object_get(object, (*v)->fields[0].name))
                 hint_try(&h, (*v)->fields[0].name);
         if (h.best && (!word || h.distance < ret->distance)) {
             word = h.word;
@@ -130,7 +131,8 @@ static void complain_no_verb(struct parser *p, json_t *object)
     parser_complain(p, NULL, "a node needs a verb");
 }
 
-static void complain_stranger(struct parser *p, const struct verb *v, const char *key)
+static void complain_stranger(struct parser *p, const struct verb *v, json_t *object,
+                              const char *key)
 {
     const char *verb = v->fields[0].name;
     if (find_verb(p->kinds, key)) {
@@ -140,9 +142,11 @@ static void complain_stranger(struct parser *p, const struct verb *v, const char
     }
     struct hint h = parser_hint(p, key);
     for (const struct field *f = v->fields; f->name; f++)
-        hint_try(&h, f->name);
+        if (!json_object_get(object, f->name))
+            hint_try(&h, f->name);
     for (size_t i = 0; modifiers[i]; i++)
-        hint_try(&h, modifiers[i]);
+        if (!json_object_get(object, modifiers[i]))
+            hint_try(&h, modifiers[i]);
     parser_complain_key(p, key, hint_text(&h), "unknown key \"%s\" of \"%s\"", key, verb);
 }
 
@@ -167,7 +171,7 @@ static const struct verb *choose_verb(struct parser *p, json_t *object)
     }
     for (void *it = json_object_iter(object); it; it = json_object_iter_next(object, it))
         if (!fits(v, json_object_iter_key(it)))
-            complain_stranger(p, v, json_object_iter_key(it));
+            complain_stranger(p, v, object, json_object_iter_key(it));
     return v;
 }
 

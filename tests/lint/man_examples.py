@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # test-timeout: 180
-"""Every example of corod-job(5) is a right document, and runs to its end; verbs and methods that the
-program has are in the manual, and none that it has not."""
+"""Every example of corod-job(5) is a right document, and runs to its end; each verb, and each key of
+each verb that `coro check` knows, is in one of them. What corod-protocol(7) shows is answered so.
+Verbs, methods, settings and options that the program has are in the manual."""
 import json
 import os
 import re
+import socket
 import subprocess
 import tempfile
 
@@ -57,6 +59,95 @@ for page, tables in (("man/coro.1", [f for f in files(".c") if f.startswith("cli
         report.check(re.search(r"\bFl (\w , )?-%s\b" % name, read(page)),
                      "%s does not tell of --%s" % (page, name))
 
+VERBS = [v for v in rows("daemon/task/node.def", "NODE") if v != "block"]
+# The keys of any table are candidates; `coro check` tells which of them a verb has.
+KEYS = sorted({k for f in files(".c") + files(".h") if f.startswith(("daemon/task/", "daemon/lang/"))
+               for k in re.findall(r'\{"([a-z_*]+)", &|(?<=BESIDE\(")([a-z_]+)', read(f)) for k in k if k})
+# Where objects with keys of their own stand: a document around one such key.
+INNER = {
+    "document": lambda k: {"main": [], k: 0},
+    "retry": lambda k: {"print": 1, "retry": {k: 0}},
+    "http": lambda k: {"http": {k: 0}},
+    "simulate": lambda k: {"sh": "", "simulate": {k: 0}},
+    "simulate of http": lambda k: {"http": "http://a/", "simulate": {k: 0}},
+    "semaphore": lambda k: {"semaphore": {k: 0}},
+    "barrier": lambda k: {"barrier": {k: 0}},
+    "queue": lambda k: {"queue": {k: 0}},
+    "lock": lambda k: {"lock": {k: 0}},
+}
+
+
+def known(coro, home, env, cases):
+    """Those of the named documents in which `coro check` finds no key unknown."""
+    for i, document in enumerate(cases.values()):
+        with open(os.path.join(home, "key%d.json" % i), "w") as f:
+            json.dump(document, f)
+    said = subprocess.run([coro, "check"] + ["key%d.json" % i for i in range(len(cases))], cwd=home, env=env,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout.decode()
+    bad = {int(i) for i in re.findall(r"^key(\d+)\.json:\d*:? .*(?:unknown (?:key|verb)|are two verbs)", said, re.M)}
+    report.check(said.count("key") > len(cases) // 2 and len(bad) < len(cases), "coro check says\n" + said[-500:])
+    return [case for i, case in enumerate(cases) if i not in bad]
+
+
+def shown(node, found, document=True):
+    """Adds (verb or object, key) of everything in an example."""
+    if isinstance(node, list):
+        for n in node:
+            shown(n, found, False)
+        return
+    if not isinstance(node, dict):
+        return
+    if document and ("main" in node or "define" in node):
+        found.update(("document", k) for k in node)
+    for verb in VERBS:
+        if verb in node:
+            found.update((verb, k) for k in node)
+    for name in INNER:
+        if isinstance(node.get(name), dict):
+            found.update((name, k) for k in node[name])
+            if name == "simulate" and "http" in node:
+                found.update(("simulate of http", k) for k in node[name])
+    for n in node.values():
+        shown(n, found, False)
+
+
+def run_example(what, document, path):
+    """Runs it to its end; one that is held is released."""
+    with open(path, "w") as f:
+        f.write(document)
+    report.command([coro, "check", path], what + ", check", cwd=home, env=env, quiet=False)
+    if '"hold": true' in document:
+        job = subprocess.run([coro, "submit", path], cwd=home, env=env, stdout=subprocess.PIPE).stdout.decode().strip()
+        report.command([coro, "release", job], what + ", release", cwd=home, env=env, quiet=False)
+        report.command([coro, "wait", job], what + ", wait", cwd=home, env=env, quiet=False)
+    else:
+        report.command([coro, "submit", "-w", path], what + ", run", cwd=home, env=env, quiet=False)
+
+
+def conversation(text):
+    """Requests of corod-protocol(7), each answered with the members that are shown."""
+    messages, decoder = [], json.JSONDecoder()
+    while text.strip():
+        message, end = decoder.raw_decode(text.lstrip())
+        messages.append(message)
+        text = text.lstrip()[end:]
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(30)
+        s.connect(os.path.join(home, "state/corod/corod.sock"))
+        replies = s.makefile("rb")
+        for m in messages:
+            if "method" in m and "id" in m:
+                s.sendall((json.dumps(m) + "\n").encode())
+            elif "method" in m:
+                reply = json.loads(replies.readline())
+                report.check(reply.get("method") == m["method"] and set(reply["params"]) == set(m["params"]),
+                             "corod-protocol(7) shows %s, sent is %s" % (m, reply))
+            else:
+                reply = json.loads(replies.readline())
+                report.check(reply["id"] == m["id"] and set(reply.get("result", ())) == set(m["result"]),
+                             "corod-protocol(7) shows %s, the answer is %s" % (m, reply))
+
+
 coro = os.environ.get("CORO", "")
 if not os.path.exists(coro):
     report.skip("coro is not built")
@@ -65,19 +156,26 @@ with tempfile.TemporaryDirectory() as home:
     env = {k: v for k, v in os.environ.items() if not k.startswith(("CORO_", "XDG_"))}
     env.update(HOME=home, XDG_STATE_HOME=os.path.join(home, "state"))
     try:
+        found = set()
         for number, text in enumerate(literals("man/corod-job.5")):
             what = "corod-job(5), example %d" % number
             try:
-                json.loads(text)
+                shown(json.loads(text), found)
             except ValueError as e:
                 report.check(False, "%s is no JSON: %s\n%s" % (what, e, text))
                 continue
-            path = os.path.join(home, "job.json")
-            with open(path, "w") as f:
-                f.write(text)
-            report.command([coro, "check", path], what + ", check", cwd=home, env=env, quiet=False)
-            report.command([coro, "submit", "-w", path], what + ", run", cwd=home, env=env,
-                           quiet=False)
+            run_example(what, text, os.path.join(home, "job.json"))
+        keys = [k for k in KEYS if k not in VERBS or k == "do"]
+        cases = {(v, k): {v: 0, k: 0} for v in VERBS for k in keys if v not in ("do", k)}
+        cases.update({(name, k): make(k) for name, make in INNER.items() for k in KEYS})
+        for verb, key in known(coro, home, env, cases):
+            report.check((verb, key) in found or key in ("as", "name", "timeout", "retry"),
+                         "corod-job(5) has no example of %s with %s" % (verb, key))
+        for verb in VERBS:
+            report.check((verb, verb) in found, "corod-job(5) has no example of %s" % verb)
+        for text in literals("man/corod-protocol.7"):
+            if text.startswith('{"jsonrpc"'):
+                conversation(text)
     finally:
         subprocess.run([coro, "daemon", "stop"], env=env, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)

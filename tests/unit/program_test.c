@@ -231,6 +231,7 @@ static const struct expectation wrong[] = {
      "/nmae: unknown key \"nmae\" of \"print\" (did you mean \"name\"?)"},
     {"{\"print\": 1, \"sleep\": 2}",
      "/sleep: \"print\" and \"sleep\" are two verbs: a node has one"},
+    {"{\"print\": 1, \"prin\": 2}", "/prin: unknown key \"prin\" of \"print\""},
     {"{\"put\": 1}", ": \"put\" needs the key \"into\""},
     {"{\"mian\": []}", "/mian: unknown key \"mian\" of a job (did you mean \"main\"?)\n"
                        ": a job needs the key \"main\""},
