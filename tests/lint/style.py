@@ -55,4 +55,8 @@ else:
 for path in files():
     words = [w for pattern in PRIVATE for w in re.findall(pattern, read(path))]
     report.check(not words, "%s: paths of somebody's machine: %s" % (path, words))
+# tests/run takes what is executable: a test that is not would never be run.
+for path in files(".py"):
+    if re.match(r"tests/(lang|e2e|crash|systemd)/", path) and re.search(r"^(run_tests|finish)\(", read(path), re.M):
+        report.check(os.access(os.path.join(TOP, path), os.X_OK), "%s is not executable" % path)
 report.end()
