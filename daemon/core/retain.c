@@ -184,15 +184,9 @@ static void end_step(struct retain *r)
 /* Jobs that are to be removed for their age or number. */
 static bool remove_old(struct retain *r, const struct rows *rows)
 {
-    bool any = false;
-    for (size_t i = 0; i < rows->n; i++) {
-        uint64_t id = (uint64_t)cell_int(rows, i, 0);
-        if (engine_job(r->engine, id)) /* it lives again */
-            continue;
-        remove_job(r, id, (uint32_t)cell_int(rows, i, 1));
-        any = true;
-    }
-    return any;
+    for (size_t i = 0; i < rows->n; i++)
+        remove_job(r, (uint64_t)cell_int(rows, i, 0), (uint32_t)cell_int(rows, i, 1));
+    return rows->n > 0;
 }
 
 static bool read_store(struct retain *r, struct batch *q,
@@ -401,8 +395,14 @@ static void step(struct retain *r)
         alarm_start(r->alarm, RETRY_US);
         return;
     }
+    /* Giving pages back can wait for a quiet moment, but no sweep waits for that. */
+    bool shrinks = r->phase == PHASE_SHRINK && !r->n_pools;
+    if (shrinks && clock_boot_us() >= r->next_sweep_us) {
+        rest(r);
+        return;
+    }
     if (e->is_committing && r->put_off < PUT_OFF_MAX) {
-        r->put_off += r->phase != PHASE_SHRINK; /* that can wait for a quiet moment */
+        r->put_off += !shrinks;
         alarm_start(r->alarm, PUT_OFF_US);
         return;
     }
