@@ -181,11 +181,11 @@ struct job_setting {
  * (ERR_STATE; ERR_PARAMS: there is no such pool). */
 bool engine_set_job(struct engine *e, uint64_t id, const struct job_setting *s, struct err *err);
 /*
- * Removes a job that has ended, with all that belongs to it: it is gone with the next commit, its
- * rows and log files follow little by little. False: it has not ended (or its end is not on disk
- * yet). A job that is not there is nothing to do. uid: its owner's, for the event.
+ * Removes a job whose end is on disk, with all that belongs to it: it is gone with the next commit,
+ * its rows and log files follow little by little. A job that is not there is nothing to do. uid:
+ * its owner's, for the event.
  */
-bool engine_remove(struct engine *e, uint64_t id, uint32_t uid);
+void engine_remove(struct engine *e, uint64_t id, uint32_t uid);
 /* Settings have changed: what they say of jobs that have ended is looked at soon. */
 void engine_reloaded(struct engine *e);
 

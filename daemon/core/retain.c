@@ -424,12 +424,9 @@ static void step(struct retain *r)
     }
 }
 
-bool engine_remove(struct engine *e, uint64_t id, uint32_t uid)
+void engine_remove(struct engine *e, uint64_t id, uint32_t uid)
 {
-    if (engine_job(e, id))
-        return false;
     retain_remove(e->retain, id, uid);
-    return true;
 }
 
 void engine_reloaded(struct engine *e)

@@ -13,7 +13,7 @@ struct retain *retain_new(struct engine *e);
 /* After the store is closed. */
 void retain_free(struct retain *r);
 
-/* As engine_remove(), of a job that has ended. */
+/* As engine_remove(). */
 void retain_remove(struct retain *r, uint64_t id, uint32_t uid);
 void retain_sweep_soon(struct retain *r);
 /* A job has ended. */

@@ -394,11 +394,6 @@ static void write_tail(struct json_out *o, size_t more)
     jout_end_object(o);
 }
 
-static void not_found(struct request *r, uint64_t id)
-{
-    request_error(r, ERR_NOT_FOUND, NULL, "there is no job %" PRIu64, id);
-}
-
 /* As the store has it: it has ended, or nothing newer can be said. */
 static void on_rows(struct request *r, const struct rows *sets, size_t n)
 {
@@ -408,7 +403,7 @@ static void on_rows(struct request *r, const struct rows *sets, size_t n)
     struct json_out o = {.out = &b};
     (void)n;
     if (!job->n || !peer_may(&r->peer, (uint32_t)cell_int(job, 0, JOB_UID))) {
-        not_found(r, id);
+        request_no_job(r, id);
         return;
     }
     enum job_state state = (enum job_state)cell_int(job, 0, JOB_STATE);
@@ -450,7 +445,7 @@ void method_job_explain(struct request *r, const struct job_explain_params *p)
         return;
     }
     if (!peer_may(&r->peer, job.uid)) {
-        not_found(r, p->id);
+        request_no_job(r, p->id);
         return;
     }
     struct json_out o = {.out = &r->result};

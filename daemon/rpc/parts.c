@@ -12,14 +12,6 @@ struct page {
     size_t limit;
 };
 
-static bool may(struct request *r, const struct rows *job, const struct page *p)
-{
-    if (job->n && peer_may(&r->peer, (uint32_t)cell_int(job, 0, JOB_UID)))
-        return true;
-    request_no_job(r, p->job);
-    return false;
-}
-
 /* A page's rows: what it asks of the store is one more than it shows. */
 static void read_page(struct request *r, uint64_t job, enum statement s, int64_t after,
                       int64_t limit,
@@ -46,6 +38,21 @@ static size_t shown(const struct page *p, const struct rows *rows)
     return rows->n < p->limit ? rows->n : p->limit;
 }
 
+/* False: the job is not there, or not the peer's, and the request is answered. */
+static bool begin_page(struct request *r, const struct rows *job, const char *what,
+                       struct json_out *o)
+{
+    const struct page *p = r->state;
+    if (!job->n || !peer_may(&r->peer, (uint32_t)cell_int(job, 0, JOB_UID))) {
+        request_no_job(r, p->job);
+        return false;
+    }
+    jout_begin_object(o);
+    jout_key(o, what);
+    jout_begin_array(o);
+    return true;
+}
+
 /* `next` is the number in the first column of the last row shown. */
 static void end_page(struct request *r, const struct page *p, const struct rows *rows,
                      struct json_out *o)
@@ -68,11 +75,8 @@ static void on_ends(struct request *r, const struct rows *sets, size_t n)
     struct buf b = {0};
     struct json_out o = {.out = &b};
     (void)n;
-    if (!may(r, &sets[0], p))
+    if (!begin_page(r, &sets[0], "ends", &o))
         return;
-    jout_begin_object(&o);
-    jout_key(&o, "ends");
-    jout_begin_array(&o);
     for (size_t i = 0; i < shown(p, ends); i++) {
         const char *error = cell_str(ends, i, END_ERROR);
         jout_begin_object(&o);
@@ -106,11 +110,8 @@ static void on_attempts(struct request *r, const struct rows *sets, size_t n)
     struct buf b = {0};
     struct json_out o = {.out = &b};
     (void)n;
-    if (!may(r, &sets[0], p))
+    if (!begin_page(r, &sets[0], "attempts", &o))
         return;
-    jout_begin_object(&o);
-    jout_key(&o, "attempts");
-    jout_begin_array(&o);
     for (size_t i = 0; i < shown(p, attempts); i++)
         attempt_write(attempts, i, p->job, &o);
     end_page(r, p, attempts, &o);

@@ -1,13 +1,13 @@
 /* job.retry: all jobs are looked at before one is made again; then one after the other. */
 #include "daemon/rpc/job_json.h"
 #include "daemon/rpc/methods.h"
-#include "proto/errors.h"
+#include "daemon/rpc/steer.h"
 #include "proto/mem.h"
 
 struct retry {
     bool failed;
-    uint64_t *ids;
-    size_t n, done;
+    struct job_ids *ids;
+    size_t done;
     struct buf made; /* the ids of the new jobs, for an error */
     struct buf rows; /* of the answer */
 };
@@ -27,7 +27,7 @@ static void on_made(void *arg, const struct submitted *s, const struct mistakes 
 static void make_next(struct request *r)
 {
     struct retry *t = r->state;
-    engine_retry(r->server->engine, t->ids[t->done], t->failed, on_made, r);
+    engine_retry(r->server->engine, t->ids->all[t->done], t->failed, on_made, r);
 }
 
 static void add_row(struct retry *t, const struct submitted *s)
@@ -39,7 +39,7 @@ static void add_row(struct retry *t, const struct submitted *s)
     jout_key(&o, "id");
     jout_uint(&o, s->id);
     jout_key(&o, "retry_of");
-    jout_uint(&o, t->ids[t->done]);
+    jout_uint(&o, t->ids->all[t->done]);
     jout_key(&o, "state");
     jout_text(&o, job_state_name(s->state));
     jout_end_object(&o);
@@ -59,7 +59,7 @@ static void on_made(void *arg, const struct submitted *s, const struct mistakes 
         return;
     }
     add_row(t, s);
-    if (++t->done < t->n) {
+    if (++t->done < t->ids->n) {
         make_next(r);
         return;
     }
@@ -71,43 +71,20 @@ static void on_made(void *arg, const struct submitted *s, const struct mistakes 
 static void on_rows(struct request *r, const struct rows *sets, size_t n)
 {
     const struct retry *t = r->state;
-    for (size_t i = 0; i < n; i++) {
-        if (!sets[i].n || !peer_may(&r->peer, (uint32_t)cell_int(&sets[i], 0, JOB_UID))) {
-            request_no_job(r, t->ids[i]);
-            return;
-        }
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (job_row_is_live(&sets[i], 0)) {
-            request_error(r, ERR_STATE, NULL, "job %llu has not ended",
-                          (unsigned long long)t->ids[i]);
-            return;
-        }
-    }
-    make_next(r);
+    (void)n;
+    if (job_ids_may(r, t->ids, sets) && job_ids_ended(r, t->ids, sets, ""))
+        make_next(r);
 }
 
 void method_job_retry(struct request *r, const struct job_retry_params *p)
 {
-    const json_t *ids = p->ids ? p->ids : p->id;
-    struct json_mistakes m = {0};
-    if (!ids) {
-        json_mistakes_add(&m, "/ids", NULL, "is missing");
-        request_mistakes(r, &m);
+    struct job_ids *ids = job_ids_new(r, p->id, p->ids);
+    if (!ids)
         return;
-    }
     struct retry *t = xcalloc(1, sizeof *t);
-    struct batch q = {0};
     t->failed = p->failed;
-    t->n = json_field_id_count(ids);
-    t->ids = xcalloc(t->n, sizeof *t->ids);
-    for (size_t i = 0; i < t->n; i++) {
-        t->ids[i] = json_field_id_at(ids, i);
-        batch_add(&q, ST_JOB_BRIEF);
-        batch_int(&q, (int64_t)t->ids[i]);
-    }
+    t->ids = ids;
     r->state = t;
     r->state_free = retry_free;
-    request_read(r, &q, on_rows);
-    batch_release(&q);
+    job_ids_read(r, ids, on_rows);
 }

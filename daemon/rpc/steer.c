@@ -6,12 +6,65 @@
 #include "proto/errors.h"
 #include "proto/mem.h"
 
+struct job_ids *job_ids_new(struct request *r, const json_t *id, const json_t *ids)
+{
+    struct json_mistakes m = {0};
+    if (!ids)
+        ids = id;
+    if (!ids) {
+        json_mistakes_add(&m, "/ids", NULL, "is missing");
+        request_mistakes(r, &m);
+        return NULL;
+    }
+    size_t n = json_field_id_count(ids);
+    struct job_ids *new = xcalloc(1, sizeof *new + n * sizeof *new->all);
+    new->n = n;
+    for (size_t i = 0; i < n; i++)
+        new->all[i] = json_field_id_at(ids, i);
+    return new;
+}
+
+void job_ids_read(struct request *r, const struct job_ids *ids,
+                  void (*then)(struct request *r, const struct rows *sets, size_t n))
+{
+    struct batch q = {0};
+    for (size_t i = 0; i < ids->n; i++) {
+        batch_add(&q, ST_JOB_BRIEF);
+        batch_int(&q, (int64_t)ids->all[i]);
+    }
+    request_read(r, &q, then);
+    batch_release(&q);
+}
+
+bool job_ids_may(struct request *r, const struct job_ids *ids, const struct rows *sets)
+{
+    for (size_t i = 0; i < ids->n; i++) {
+        if (!sets[i].n || !peer_may(&r->peer, (uint32_t)cell_int(&sets[i], 0, JOB_UID))) {
+            request_no_job(r, ids->all[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool job_ids_ended(struct request *r, const struct job_ids *ids, const struct rows *sets,
+                   const char *hint)
+{
+    for (size_t i = 0; i < ids->n; i++) {
+        if (job_row_is_live(&sets[i], 0)) {
+            request_error(r, ERR_STATE, NULL, "job %llu has not ended%s",
+                          (unsigned long long)ids->all[i], hint);
+            return false;
+        }
+    }
+    return true;
+}
+
 struct steer {
     steer_fn *act;
     void *arg;
     void (*arg_free)(void *arg);
-    uint64_t *ids;
-    size_t n;
+    struct job_ids *ids;
 };
 
 static void steer_free(void *state)
@@ -21,19 +74,6 @@ static void steer_free(void *state)
         s->arg_free(s->arg);
     free(s->ids);
     free(s);
-}
-
-static void read_jobs(struct request *r,
-                      void (*then)(struct request *, const struct rows *, size_t))
-{
-    const struct steer *s = r->state;
-    struct batch q = {0};
-    for (size_t i = 0; i < s->n; i++) {
-        batch_add(&q, ST_JOB_BRIEF);
-        batch_int(&q, (int64_t)s->ids[i]);
-    }
-    request_read(r, &q, then);
-    batch_release(&q);
 }
 
 static void on_steered_rows(struct request *r, const struct rows *sets, size_t n)
@@ -49,7 +89,8 @@ static void on_steered_rows(struct request *r, const struct rows *sets, size_t n
 
 static void read_steered(struct request *r)
 {
-    read_jobs(r, on_steered_rows);
+    const struct steer *s = r->state;
+    job_ids_read(r, s->ids, on_steered_rows);
 }
 
 /* An error only when it was possible for none of them: the reply says in which state each is. */
@@ -58,14 +99,10 @@ static void on_rows(struct request *r, const struct rows *sets, size_t n)
     const struct steer *s = r->state;
     struct err err = {0}, why;
     size_t done = 0;
+    if (!job_ids_may(r, s->ids, sets))
+        return;
     for (size_t i = 0; i < n; i++) {
-        if (!sets[i].n || !peer_may(&r->peer, (uint32_t)cell_int(&sets[i], 0, JOB_UID))) {
-            request_no_job(r, s->ids[i]);
-            return;
-        }
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (s->act(r->server->engine, s->ids[i], s->arg, &why))
+        if (s->act(r->server->engine, s->ids->all[i], s->arg, &why))
             done++;
         else if (!err.code)
             err = why;
@@ -79,27 +116,17 @@ static void on_rows(struct request *r, const struct rows *sets, size_t n)
 void steer_with(struct request *r, const json_t *id, const json_t *ids, steer_fn *act, void *arg,
                 void (*arg_free)(void *arg))
 {
-    struct json_mistakes m = {0};
-    if (!ids)
-        ids = id;
-    if (!ids) {
+    struct job_ids *jobs = job_ids_new(r, id, ids);
+    if (!jobs) {
         if (arg_free)
             arg_free(arg);
-        json_mistakes_add(&m, "/ids", NULL, "is missing");
-        request_mistakes(r, &m);
         return;
     }
     struct steer *s = xcalloc(1, sizeof *s);
-    s->act = act;
-    s->arg = arg;
-    s->arg_free = arg_free;
-    s->n = json_field_id_count(ids);
-    s->ids = xcalloc(s->n, sizeof *s->ids);
-    for (size_t i = 0; i < s->n; i++)
-        s->ids[i] = json_field_id_at(ids, i);
+    *s = (struct steer){act, arg, arg_free, jobs};
     r->state = s;
     r->state_free = steer_free;
-    read_jobs(r, on_rows);
+    job_ids_read(r, jobs, on_rows);
 }
 
 static void steer(struct request *r, const json_t *id, const json_t *ids, steer_fn *act)
