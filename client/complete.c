@@ -37,6 +37,18 @@ static void offer(const struct completion *t, const char *candidate, const char 
     fputc('\n', out);
 }
 
+/* A name that others gave, if a shell needs no quotes for it and a terminal shows it as it is: what
+ * is put into a command line is not to run, nor to steer the terminal. */
+static void offer_name(const struct completion *t, const char *name, const char *about)
+{
+    struct buf safe = {0};
+    screen_put_safe(&t->cli->out, &safe, name, SIZE_MAX);
+    if (*name != '-' && strpbrk(name, " '\"\\$&|;<>()*?[]{}~`!#:=,%^") == NULL &&
+        strcmp(buf_cstr(&safe), name) == 0)
+        offer(t, name, about);
+    buf_release(&safe);
+}
+
 /* Only the part behind the last comma is completed. */
 static struct completion after_comma(const struct completion *t)
 {
@@ -81,10 +93,8 @@ static void offer_jobs(const struct completion *whole)
             cleanup_free char *id = xasprintf("%lld", (long long)get_int(job, "id"));
             cleanup_free char *about = xasprintf("%s %s", get_text(job, "state"), job_title(job));
             offer(t, id, about);
-            /* A name stands for its newest job, if a shell needs no quotes for it. */
-            const char *name = get_text(job, "name");
-            if (names && strpbrk(name, " '\"\\$&|;<>()*?[]{}~`!#:=") == NULL)
-                offer(t, name, about);
+            if (names) /* it stands for its newest job */
+                offer_name(t, get_text(job, "name"), about);
         }
     }
     offer(t, "last", "the newest job");
@@ -98,7 +108,7 @@ static void offer_list(const struct completion *t, const char *method, const cha
     size_t i;
     const json_t *member;
     json_array_foreach (json_object_get(result, list), i, member)
-        offer(t, get_text(member, "name"), NULL);
+        offer_name(t, get_text(member, "name"), NULL);
     json_decref(result);
 }
 

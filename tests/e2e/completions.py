@@ -53,7 +53,13 @@ def test_what_fits():
     equal(words("map", "--results", ""), [":directories"])
     equal(words("nonsense", ""), [])
     home.ok("queue", "put", "orders", "1")
-    equal(words("queue", "get", "or"), ["orders"])
+    for name in ("o$(touch x)", "o`x`", "o;x", "o x", "o\x1b[31m", "o\u009b31m", "o\u202e", "o'", "-o", "o,1"):
+        home.ok("queue", "put", "--", name, "1")
+        home.ok("add", "--hold", "-n", name, "true")
+    equal(words("queue", "get", "o"), ["orders"], "names that a shell or a terminal would obey")
+    equal(words("queue", "get", ""), ["orders"])
+    equal(words("cancel", "o"), [])
+    home.ok("kill", "3-12")
     line = [l for l in home.ok("completions", "words", "--", "cancel", one).splitlines()][0]
     equal(line, one + "\trunning sleeper")
 
