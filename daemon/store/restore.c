@@ -18,15 +18,17 @@
 
 enum { COPY_BYTES = 256 * 1024, RESTORE_CACHE_KIB = 4096 };
 
+/* What is no database, as /dev/zero, is not copied to its end: its start is refused later. */
 static bool copy_bytes(int from, int to, const char *name, struct err *err)
 {
     cleanup_free char *data = xmalloc(COPY_BYTES);
-    for (;;) {
+    for (bool is_one = true, first = true; is_one; first = false) {
         ssize_t n = read(from, data, COPY_BYTES);
         if (n < 0)
             return err_errno(err, "cannot read %s", name);
         if (n == 0)
             break;
+        is_one = !first || memcmp(data, "SQLite", n < 6 ? (size_t)n : 6) == 0;
         for (ssize_t done = 0; done < n;) {
             ssize_t w = write(to, data + done, (size_t)(n - done));
             if (w < 0)

@@ -4,6 +4,7 @@
 After a restore nothing is mixed up: commands of before the backup are accounted for, those of after it are
 nobody's, numbers are not given twice."""
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -23,7 +24,8 @@ def coro(d, *args, **more):
 
 def restore(d, path):
     return subprocess.run([*d.argv(), "--restore", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          stdin=subprocess.DEVNULL, check=False, timeout=120, env=d.env)
+                          stdin=subprocess.DEVNULL, check=False, timeout=120, env=d.env,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 30, 1 << 30)))
 
 
 def backup(d, name="backup.db"):
@@ -118,7 +120,7 @@ def test_refused():
             f.write(data[:8192] + b"\xff" * 4096 + data[12288:])
         sqlite3.connect(other).execute("CREATE TABLE t(x)").connection.commit()
         for file, why in ((text, "not a SQLite file"), (cut, "shorter"), (other, "another program"),
-                          (broken, "damaged"), (os.path.join(d.directory, "none"), "No such file")):
+                          (broken, "damaged"), ("/dev/zero", "not a SQLite file"), (os.path.join(d.directory, "none"), "No such file")):
             done = restore(d, file)
             check(done.returncode == 1 and why in done.stderr.decode(), done.stderr.decode())
             with open(database(d), "rb") as f:
