@@ -271,7 +271,8 @@ void session_sweep(struct session *s, int64_t now_us)
         return;
     struct pollfd p = {s->fd, 0, 0};
     /* While nothing is read, its close is not noticed otherwise. */
-    bool gone = (s->eof || !may_execute(s)) && poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLERR);
+    bool gone =
+        (s->eof || !may_execute(s)) && poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLERR);
     bool stuck =
         (s->eof || s->closing) && session_unsent(s) > 0 && now_us - s->wrote_us > LINGER_US;
     if (gone || stuck) {
