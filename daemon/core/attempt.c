@@ -33,11 +33,9 @@ void attempt_leaf_wanted(struct engine *e, struct leaf *leaf)
     struct live *job = engine_job(e, leaf->job);
     struct err err;
     bool recovering = !e->exec;
-    if (pools_enter(e->pools, leaf, leaf_pool(job, leaf), recovering, &err)) {
-        if (job)
-            job->waiting++;
+    if (pools_enter(e->pools, leaf, leaf_pool(job, leaf), recovering, job ? &job->waiting : NULL,
+                    &err))
         return;
-    }
     e->failed = xgrow(e->failed, &e->cap_failed, e->n_failed + 1, sizeof *e->failed);
     e->failed[e->n_failed++] = (struct failed_leaf){leaf, xstrdup(err.text)};
 }
@@ -57,12 +55,10 @@ void attempt_leaf_dropped(struct engine *e, struct leaf *leaf)
 {
     if (leaf->state == LEAF_WANTED) {
         struct live *job = engine_job(e, leaf->job);
-        if (leaf->user && job) {
-            job->waiting--;
-            job_refresh_state(e, job);
-        }
         pools_leave(leaf);
         drop_failed(e, leaf);
+        if (job)
+            job_refresh_state(e, job);
         return;
     }
     struct attempt *a = map_get(&e->attempts, leaf->attempt);
@@ -132,8 +128,6 @@ static void launch(struct engine *e, struct leaf *leaf)
     a->http = leaf->spec.request != NULL;
     e->n_running++;
     if (job) {
-        job->waiting--;
-        job->running++;
         job->launched = true;
         job_refresh_state(e, job);
     }
@@ -282,10 +276,8 @@ void attempt_finish(struct engine *e, struct attempt *a, const struct exec_end *
     if (a->number == e->exec_trouble_of)
         on_notice(e, 0, "");
     e->n_running--;
-    if (job) {
-        job->running--;
+    if (job)
         engine_emit(e, EVENT_ATTEMPT_ENDED, job, a->task, 0, a->number, NULL, 0);
-    }
     if (a->leaf && answer)
         end_leaf(e, a, answer);
     else if (a->leaf)

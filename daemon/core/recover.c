@@ -463,10 +463,8 @@ static bool on_open_attempt(void *arg, size_t set, const struct rows *row, struc
     a->kill = !a->leaf && cell_int(row, 0, 5) == JOB_STATE_CANCELLED;
     e->n_running++;
     struct live *job = engine_job(e, a->job);
-    if (job) {
-        job->running++;
+    if (job)
         job->launched = true;
-    }
     if (a->leaf)
         pools_enter_running(e->pools, a->leaf, leaf_pool(job, a->leaf));
     return true;

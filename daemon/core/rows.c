@@ -29,7 +29,7 @@ void job_set_state(struct engine *e, struct live *job, enum job_state state)
 void job_refresh_state(struct engine *e, struct live *job)
 {
     if (job->state == JOB_STATE_QUEUED && !job->ended && !job->gate &&
-        (job->launched || !job->waiting))
+        (job->launched || LIST_EMPTY(&job->waiting)))
         job_set_state(e, job, JOB_STATE_RUNNING);
 }
 

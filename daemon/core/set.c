@@ -36,7 +36,7 @@ static void set_place(struct engine *e, struct live *job, const struct job_setti
 {
     int priority = s->has_priority ? s->priority : job->priority;
     struct leaf **waiting;
-    size_t n = pools_take_job(e->pools, job->id, job->waiting, &waiting);
+    size_t n = pools_take(&job->waiting, &waiting);
     if (s->pool)
         replace(&job->pool, s->pool);
     for (size_t i = 0; i < n; i++) {
@@ -44,7 +44,7 @@ static void set_place(struct engine *e, struct live *job, const struct job_setti
         if (waiting[i]->spec.priority == job->priority)
             runtime_leaf_prefer(waiting[i], priority);
         /* There is such a pool, and one that is too small serves it alone: this cannot fail. */
-        pools_enter(e->pools, waiting[i], leaf_pool(job, waiting[i]), true, &err);
+        pools_enter(e->pools, waiting[i], leaf_pool(job, waiting[i]), true, &job->waiting, &err);
     }
     free(waiting);
     job->priority = priority;

@@ -71,7 +71,7 @@ struct live {
     uint64_t output_seq;
     int64_t output_bytes; /* of what it printed, and of its rows; beyond config->log_cap_bytes it is
                              cut */
-    unsigned waiting, running; /* leaves that wait for slots, that were launched */
+    struct place_list waiting; /* leaves that wait for slots */
     bool launched;             /* ever */
     enum pause pause;
     struct gate *gate; /* NULL: it has started */

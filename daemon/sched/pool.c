@@ -25,7 +25,8 @@ struct place {
     struct aside *aside; /* NULL: in the heap, if it waits */
     size_t index;        /* in the heap, or in aside->all */
     uint32_t slots;
-    bool waiting;
+    bool waiting, is_listed;
+    LIST_ENTRY(place) link; /* of its siblings that wait */
 };
 
 /* Of a paused job: its leaves that have been first in line since. */
@@ -233,7 +234,7 @@ static struct place *place_new(struct pool *pool, struct leaf *leaf)
 }
 
 bool pools_enter(struct pools *p, struct leaf *leaf, const char *name, bool waited_before,
-                 struct err *err)
+                 struct place_list *siblings, struct err *err)
 {
     struct pool *pool = find(p, name);
     if (!pool)
@@ -246,7 +247,19 @@ bool pools_enter(struct pools *p, struct leaf *leaf, const char *name, bool wait
     x->waiting = true;
     pool->waiting++;
     heap_add(pool, x);
+    x->is_listed = siblings != NULL;
+    if (siblings)
+        LIST_INSERT_HEAD(siblings, x, link);
     return true;
+}
+
+static void end_waiting(struct place *x)
+{
+    x->pool->waiting -= x->waiting;
+    x->waiting = false;
+    if (x->is_listed)
+        LIST_REMOVE(x, link);
+    x->is_listed = false;
 }
 
 void pools_enter_running(struct pools *p, struct leaf *leaf, const char *name)
@@ -267,8 +280,7 @@ struct leaf *pools_next(struct pools *p)
         if (pool->taken && (pool->taken >= pool->slots || x->slots > pool->slots - pool->taken))
             continue;
         heap_remove(pool, 0);
-        x->waiting = false;
-        pool->waiting--;
+        end_waiting(x);
         pool->taken += x->slots;
         return x->leaf;
     }
@@ -280,31 +292,28 @@ void pools_leave(struct leaf *leaf)
     struct place *x = leaf->user;
     if (!x)
         return;
-    x->pool->waiting -= x->waiting;
     if (x->aside)
         aside_remove(x);
     else if (x->waiting)
         heap_remove(x->pool, x->index);
     else
         x->pool->taken -= x->slots;
+    end_waiting(x);
     leaf->user = NULL;
     free(x);
 }
 
-size_t pools_take_job(struct pools *p, uint64_t job, size_t n, struct leaf ***ret)
+size_t pools_take(struct place_list *siblings, struct leaf ***ret)
 {
-    struct leaf **all = xcalloc(n + 1, sizeof *all);
-    size_t found = 0;
-    for (struct pool *pool = p->first; pool; pool = pool->next) {
-        for (size_t i = 0; i < pool->n && found < n; i++) {
-            if (pool->heap[i]->leaf->job == job)
-                all[found++] = pool->heap[i]->leaf;
-        }
+    size_t n = 0, cap = 0;
+    struct place *x;
+    *ret = NULL;
+    while ((x = LIST_FIRST(siblings))) {
+        *ret = xgrow(*ret, &cap, n + 1, sizeof **ret);
+        (*ret)[n++] = x->leaf;
+        pools_leave(x->leaf);
     }
-    for (size_t i = 0; i < found; i++)
-        pools_leave(all[i]);
-    *ret = all;
-    return found;
+    return n;
 }
 
 struct place *pools_keep(struct leaf *leaf)

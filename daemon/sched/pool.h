@@ -9,11 +9,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "daemon/task/runtime.h"
 #include "proto/err.h"
 
 struct pools;
+struct place;
+LIST_HEAD(place_list, place);
 
 enum { POOL_MAX_SLOTS = 100000 };
 
@@ -34,14 +37,14 @@ void pools_resume_job(struct pools *p, uint64_t job);
 /*
  * The leaf waits in pool `name`. False with err when it never could start: no such pool, or it
  * needs more slots than the pool has (unless it waited there before a restart: the pool was made
- * smaller since). leaf->user is the scheduler's until pools_leave().
+ * smaller since). leaf->user is the scheduler's until pools_leave(). siblings: NULL, or a list that
+ * has its place while it waits: of the leaves of a job.
  */
 bool pools_enter(struct pools *p, struct leaf *leaf, const char *name, bool waited_before,
-                 struct err *err);
-/* Takes the leaves of a job that wait, at most n, out of their lines: *ret, the caller's to free().
- * They may change, and are to enter again. Not of a paused job. It looks at all that wait until it
- * has n. */
-size_t pools_take_job(struct pools *p, uint64_t job, size_t n, struct leaf ***ret);
+                 struct place_list *siblings, struct err *err);
+/* Takes those that wait out of their lines: *ret, the caller's to free(). They may change, and are
+ * to enter again. */
+size_t pools_take(struct place_list *siblings, struct leaf ***ret);
 /* The next leaf that may start, its slots taken; NULL when none may. */
 struct leaf *pools_next(struct pools *p);
 /* A leaf that runs already (after a restart): takes its slots without waiting, even beyond what
@@ -53,7 +56,6 @@ void pools_leave(struct leaf *leaf);
 
 /* The leaf goes, but what it started runs on: its slots are kept until pools_give_back(). NULL
  * when it has none. */
-struct place;
 struct place *pools_keep(struct leaf *leaf);
 void pools_give_back(struct place *x); /* NULL is allowed */
 /* Its pool's name. */

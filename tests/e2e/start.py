@@ -612,6 +612,12 @@ def test_explain_is_bounded():
         wait_until(lambda: c.call("job.explain", id=line)["more"] == 29990, "a long line")
         took = [seconds(c, method, line) for method in ("job.get", "job.explain")]
         check(took[1] < 0.5 + 10 * took[0], "job.get and job.explain take %s" % took)
+        # Changing very many of those that wait there does not look at all the others for each.
+        ids = [c.submit(job({"run": ["true"]}, pool="one")) for _ in range(1000)]
+        begun = time.monotonic()
+        c.call("job.set", ids=ids, priority=1)
+        took = time.monotonic() - begun
+        check(took < 0.15 + 8 * seconds(c, "job.get", line), "job.set takes %s" % took)
 
 
 def test_what_has_not_started_counts():

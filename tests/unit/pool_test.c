@@ -14,7 +14,7 @@ static struct leaf make_leaf(uint64_t seq, int32_t priority, uint32_t slots)
 static void enter(struct pools *p, struct leaf *leaf, const char *name)
 {
     struct err err;
-    ck_assert_msg(pools_enter(p, leaf, name, false, &err), "%s", err.text);
+    ck_assert_msg(pools_enter(p, leaf, name, false, NULL, &err), "%s", err.text);
 }
 
 START_TEST(first_come_within_priority)
@@ -86,13 +86,13 @@ START_TEST(what_can_never_start_is_refused)
     struct err err;
     struct pools *p = pools_new(2);
     struct leaf l = make_leaf(1, 0, 3);
-    ck_assert(!pools_enter(p, &l, "default", false, &err));
+    ck_assert(!pools_enter(p, &l, "default", false, NULL, &err));
     ck_assert_str_eq(err.text, "needs 3 slots, pool \"default\" has 2");
-    ck_assert(pools_enter(p, &l, "default", true, &err)); /* after a restart */
+    ck_assert(pools_enter(p, &l, "default", true, NULL, &err)); /* after a restart */
     ck_assert_ptr_eq(pools_next(p), &l);
     pools_leave(&l);
     l.spec.slots = 1;
-    ck_assert(!pools_enter(p, &l, "gpu", false, &err));
+    ck_assert(!pools_enter(p, &l, "gpu", false, NULL, &err));
     ck_assert(strstr(err.text, "there is no pool \"gpu\""));
     ck_assert_ptr_null(l.user);
     ck_assert(!pools_set(p, "", 1, &err));
@@ -189,6 +189,34 @@ START_TEST(a_paused_pool_starts_nothing)
 }
 END_TEST
 
+START_TEST(those_of_a_job_are_taken_out_of_their_lines)
+{
+    struct err err;
+    struct pools *p = pools_new(1);
+    struct place_list siblings = LIST_HEAD_INITIALIZER(siblings);
+    struct leaf l[4], other = make_leaf(9, 0, 1), **taken;
+    for (uint64_t i = 0; i < 4; i++) {
+        l[i] = make_leaf(i, 0, 1);
+        l[i].job = 7;
+        ck_assert(pools_enter(p, &l[i], "default", false, &siblings, &err));
+    }
+    enter(p, &other, "default");
+    ck_assert_ptr_eq(pools_next(p), &l[0]); /* waits no more */
+    pools_leave(&l[1]);
+    pools_leave(&l[0]);
+    pools_pause_job(p, 7);
+    ck_assert_ptr_eq(pools_next(p), &other); /* the others are put aside, and taken all the same */
+    ck_assert_uint_eq(pools_take(&siblings, &taken), 2);
+    ck_assert(LIST_EMPTY(&siblings) && !l[2].user && !l[3].user);
+    free(taken);
+    ck_assert_uint_eq(pools_take(&siblings, &taken), 0);
+    pools_leave(&other);
+    pools_resume_job(p, 7);
+    ck_assert_ptr_null(pools_next(p));
+    pools_free(p);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *s = suite_create("pool");
@@ -200,6 +228,7 @@ Suite *test_suite(void)
     tcase_add_test(t, leaving_the_line_and_running_after_a_restart);
     tcase_add_test(t, a_paused_job_is_passed_and_keeps_its_place);
     tcase_add_test(t, a_paused_pool_starts_nothing);
+    tcase_add_test(t, those_of_a_job_are_taken_out_of_their_lines);
     suite_add_tcase(s, t);
     return s;
 }
