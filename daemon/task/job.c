@@ -281,10 +281,16 @@ static bool job_go(struct job *job, unsigned *budget)
     return over;
 }
 
+/* One that waits again at once is not left as the one that runs: another job may wake it. */
+static bool step_is_over(const struct job *job)
+{
+    return job->running && job->running->op == OP_NONE;
+}
+
 void job_run(struct job *job, unsigned *budget)
 {
     struct ready *r = &job->ready;
-    while (job->phase != PHASE_OVER && *budget > 0) {
+    while (job->phase != PHASE_OVER && (*budget > 0 || step_is_over(job))) {
         if (job->running) {
             if (!job_go(job, budget))
                 return;

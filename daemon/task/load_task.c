@@ -308,8 +308,7 @@ bool load_check(struct job_loader *l, const struct task *t)
                (t->ready != HANDLE_WAKE || t->gathered->state != GATHER_PENDING);
         break;
     }
-    /* One that waits again at once is still the one that runs. */
-    if (t == l->job->running && t->ready && t->wait != WAIT_YIELD)
+    if (t == l->job->running && (t->ready || t->wait != WAIT_NONE))
         good = false;
     return (good || load_fail(l, "a task's state")) && check_leaf(l, t);
 }

@@ -129,8 +129,7 @@ const struct runtime_sink kept_sink = {
     .objects_gone = sink_objects_gone,
 };
 
-/* A damaged one is left out. */
-static void load_named(const struct kept *k, struct runtime *rt)
+void kept_load_named(const struct kept *k, struct runtime *rt)
 {
     struct err err;
     for (size_t i = 0; i < k->n && k->rows[i].kind <= KEPT_NAMED_ITEM; i++) {
@@ -145,15 +144,15 @@ static void load_named(const struct kept *k, struct runtime *rt)
     }
 }
 
-static bool load_row(struct job_loader *l, const struct kept_row *r, struct err *err)
+static bool load_row(struct job_loader *l, uint64_t job, const struct kept_row *r, struct err *err)
 {
-    struct task_row task = {.job = KEPT_JOB,
+    struct task_row task = {.job = job,
                             .id = (uint32_t)r->key,
                             .parent = r->task,
                             .created_us = r->time_us,
                             .frame = r->data,
                             .frame_len = r->len};
-    struct task_end_row end = {.job = KEPT_JOB,
+    struct task_end_row end = {.job = job,
                                .seq = r->key,
                                .task = r->task,
                                .state = r->state,
@@ -161,8 +160,8 @@ static bool load_row(struct job_loader *l, const struct kept_row *r, struct err 
                                .result = r->data,
                                .result_len = r->len};
     struct object_row object = {
-        .job = KEPT_JOB, .id = (uint32_t)r->key, .state = r->data, .state_len = r->len};
-    struct item_row item = {.job = KEPT_JOB,
+        .job = job, .id = (uint32_t)r->key, .state = r->data, .state_len = r->len};
+    struct item_row item = {.job = job,
                             .object = (uint32_t)r->key,
                             .seq = r->seq,
                             .value = r->data,
@@ -183,15 +182,21 @@ static bool load_row(struct job_loader *l, const struct kept_row *r, struct err 
     return runtime_load_item(l, &item, err);
 }
 
-bool kept_load(const struct kept *k, struct runtime *rt, struct program *program, struct err *err)
+bool kept_load_job(const struct kept *k, struct runtime *rt, uint64_t job, uint32_t owner,
+                   struct program *program, struct err *err)
 {
     bool ok = true;
-    load_named(k, rt);
-    struct job_loader *l = runtime_load_begin(rt, KEPT_JOB, 0, program, k->job.data, k->job.len);
+    struct job_loader *l = runtime_load_begin(rt, job, owner, program, k->job.data, k->job.len);
     for (size_t i = 0; ok && i < k->n; i++)
-        ok = load_row(l, &k->rows[i], err);
+        ok = load_row(l, job, &k->rows[i], err);
     /* The loader goes in any case. */
-    ok = runtime_load_finish(l, ok ? err : NULL) && ok;
+    return runtime_load_finish(l, ok ? err : NULL) && ok;
+}
+
+bool kept_load(const struct kept *k, struct runtime *rt, struct program *program, struct err *err)
+{
+    kept_load_named(k, rt);
+    bool ok = kept_load_job(k, rt, KEPT_JOB, 0, program, err);
     runtime_load_named_done(rt);
     return ok;
 }

@@ -32,7 +32,12 @@ struct kept {
 extern const struct runtime_sink kept_sink; /* its arg is a struct kept * */
 void kept_release(struct kept *k);
 void kept_remove(struct kept *k, size_t index);
-/* Takes the job up in the runtime; false with err: refused. */
+/* Its objects with names; a damaged one is left out. */
+void kept_load_named(const struct kept *k, struct runtime *rt);
+/* The rest of it, as that job; false with err: refused. */
+bool kept_load_job(const struct kept *k, struct runtime *rt, uint64_t job, uint32_t owner,
+                   struct program *program, struct err *err);
+/* All of it, as KEPT_JOB. */
 bool kept_load(const struct kept *k, struct runtime *rt, struct program *program, struct err *err);
 
 #endif
