@@ -35,7 +35,7 @@ static int set(struct cli *c, const struct options *o, int argc, char **argv)
     if (argc != 2)
         return cli_usage(c, "coro pool set NAME SLOTS");
     if (!text_whole(argv[1], 1, 100000, &slots, &err))
-        return cli_usage(c, "%s", err.text);
+        return cli_usage(c, "SLOTS: %s", err.text);
     if (!conn_open(&conn, c, &err))
         return cli_fail(c, &err);
     json_t *result =

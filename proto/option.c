@@ -192,6 +192,16 @@ static const struct option *find_letter(const struct line *l, char letter)
     return NULL;
 }
 
+/* A name as it is told of on the line: kill_grace is --kill-grace there. */
+static char *line_name(const char *name)
+{
+    char *ret = xstrdup(name);
+    for (char *p = ret; *p; p++)
+        if (*p == '_')
+            *p = '-';
+    return ret;
+}
+
 static bool set_from_line(struct line *l, const struct option *row, const char *value)
 {
     struct err why;
@@ -201,7 +211,8 @@ static bool set_from_line(struct line *l, const struct option *row, const char *
     }
     if (option_set(row, l->base, value, &why))
         return true;
-    return err_set(l->err, EINVAL, "--%s %s: %s", row->name, value, why.text);
+    cleanup_free char *name = line_name(row->name);
+    return err_set(l->err, EINVAL, "--%s %s: %s", name, value, why.text);
 }
 
 /* The value of an option that stands in a word of its own; NULL with err. */
@@ -209,7 +220,8 @@ static const char *next_word(struct line *l, const struct option *row)
 {
     if (l->at + 1 < l->argc)
         return l->argv[++l->at];
-    err_set(l->err, EINVAL, "--%s needs a value (%s)", row->name, row->arg ? row->arg : "VALUE");
+    cleanup_free char *name = line_name(row->name);
+    err_set(l->err, EINVAL, "--%s needs a value (%s)", name, row->arg ? row->arg : "VALUE");
     return NULL;
 }
 
@@ -243,9 +255,10 @@ static bool parse_long(struct line *l, char *word)
     }
     const struct option *row = find_on_line(l, name);
     if (!row) {
-        const char *near = nearest_on_line(l, name);
-        return err_set(l->err, EINVAL, "there is no option --%s%s%s%s", name, near ? "; is --" : "",
-                       near ? near : "", near ? " meant?" : "");
+        const char *nearest = nearest_on_line(l, name);
+        cleanup_free char *near = line_name(nearest ? nearest : "");
+        return err_set(l->err, EINVAL, "there is no option --%s%s%s%s", name,
+                       *near ? "; is --" : "", near, *near ? " meant?" : "");
     }
     if (row->type == OPTION_TYPE_FLAG && value)
         return err_set(l->err, EINVAL, "--%s takes no value", name);

@@ -276,6 +276,10 @@ START_TEST(mistakes_in_a_file_have_a_place)
         ck_assert_msg(!load_text(&c, cases[i].text, NULL), "%s", cases[i].text);
         ck_assert_msg(strstr(err.text, cases[i].says) != NULL, "%s: %s", cases[i].text, err.text);
     }
+    ck_assert(!load_text(&c, "", "--kill_grace=soon"));
+    ck_assert_str_eq(err.text, "--kill-grace soon: \"soon\" is no duration, as 10s or 1h30m are");
+    ck_assert(!load_text(&c, "", "--kil-grace=1s"));
+    ck_assert_str_eq(err.text, "there is no option --kil-grace; is --kill-grace meant?");
     char *argv[] = {(char *)(uintptr_t) "--config=/no/such/file"};
     ck_assert(!config_load(&c, 1, argv, &err));
     ck_assert_int_eq(err.code, ENOENT);
