@@ -2,6 +2,7 @@
 # test-timeout: 200
 """Disks that are full, read-only or broken: nothing is acknowledged that is not kept, people are told what is the matter,
 and when there is room everything goes on by itself. Small file systems are mounted in a mount namespace of its own."""
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -77,7 +78,7 @@ def trouble(d):
 def submit_until_refused(d, job):
     """The ids that were acknowledged until the disk was full."""
     known = []
-    with d.client(patience=5) as c:
+    with d.client(patience=2) as c:
         while True:
             try:
                 known.append(c.submit(job))
@@ -246,9 +247,11 @@ def main():
     for t in TESTS:
         if not wanted or any(w in t.__name__ for w in wanted):
             test(t if os.geteuid() == 0 else skip, name=t.__name__)
-    for point in POINTS:
-        if not wanted or any(w in point for w in wanted):
-            test(test_files_that_fail, point, name="a file that fails: " + point)
+    with concurrent.futures.ThreadPoolExecutor(len(POINTS)) as pool:  # most of it is waiting for the next try
+        running = {point: pool.submit(test_files_that_fail, point) for point in POINTS
+                   if not wanted or any(w in point for w in wanted)}
+        for point, future in running.items():
+            test(future.result, name="a file that fails: " + point)
     finish()
 
 
