@@ -19,8 +19,16 @@ struct map {
     size_t n;
     FILE *log;
     FILE *results[2]; /* of the item that is shown */
-    bool said;        /* that results cannot be written */
+    bool failed;      /* results or the log could not be written */
 };
+
+/* Told once. */
+static void on_file_failed(struct map *m, const char *text)
+{
+    if (!m->failed)
+        cli_problem(m->cli, "%s", text);
+    m->failed = true;
+}
 
 static char *name(void *arg, size_t item)
 {
@@ -28,13 +36,20 @@ static char *name(void *arg, size_t item)
     return map_words_name(&m->words, m->chosen[item]);
 }
 
+static void close_result(struct map *m, FILE **file)
+{
+    if (*file == NULL)
+        return;
+    bool good = ferror(*file) == 0;
+    if (fclose(*file) != 0 || !good)
+        on_file_failed(m, "--results: not all could be written");
+    *file = NULL;
+}
+
 static void close_results(struct map *m)
 {
-    for (int i = 0; i < 2; i++) {
-        if (m->results[i] != NULL)
-            fclose(m->results[i]);
-        m->results[i] = NULL;
-    }
+    close_result(m, &m->results[0]);
+    close_result(m, &m->results[1]);
 }
 
 static void on_output(void *arg, size_t item, int fd, const char *data, size_t len)
@@ -44,12 +59,12 @@ static void on_output(void *arg, size_t item, int fd, const char *data, size_t l
     struct err err = {0};
 
     if (data == NULL) { /* also of a stream that stays empty there is a file */
-        if (*file != NULL)
-            fclose(*file);
+        close_result(m, file);
         *file = map_results_open(m->options->results, &m->words, m->chosen[item], fd, &err);
-        if (*file == NULL && !m->said)
-            cli_problem(m->cli, "--results: %s", err.text);
-        m->said |= *file == NULL;
+        if (*file == NULL) {
+            err_prefix(&err, "--results");
+            on_file_failed(m, err.text);
+        }
         return;
     }
     if (*file != NULL)
@@ -61,8 +76,8 @@ static void on_end(void *arg, size_t item, const char *state, const json_t *atte
     struct map *m = arg;
     (void)state;
     close_results(m);
-    if (m->log != NULL)
-        map_log_add(m->log, &m->words, m->chosen[item], attempt);
+    if (m->log != NULL && !map_log_add(m->log, &m->words, m->chosen[item], attempt))
+        on_file_failed(m, "--joblog: not all could be written");
 }
 
 /* All items, without those that a log says went well. */
@@ -173,8 +188,8 @@ static int run_items(struct map *m)
     int status = items_run(&items, doc);
     close_results(m);
     if (m->log != NULL && fclose(m->log) != 0)
-        cli_problem(m->cli, "%s cannot be written", o->joblog);
-    return status;
+        on_file_failed(m, "--joblog: not all could be written");
+    return status == EXIT_OK && m->failed ? EXIT_COROD : status;
 }
 
 /* Without ::: the values come from stdin: someone may not expect that. */

@@ -117,7 +117,7 @@ FILE *map_log_open(const char *path, bool append, struct err *err)
     return log;
 }
 
-void map_log_add(FILE *log, const struct map_words *m, size_t item, const json_t *attempt)
+bool map_log_add(FILE *log, const struct map_words *m, size_t item, const json_t *attempt)
 {
     double started = 0;
     char host[256] = "";
@@ -132,7 +132,7 @@ void map_log_add(FILE *log, const struct map_words *m, size_t item, const json_t
     fprintf(log, "%zu\t%s\t%.3f\t%.3f\t0\t0\t%lld\t%lld\t%s\n", item + 1, host, started,
             get_real(attempt, "duration"), (long long)exit, (long long)get_int(attempt, "signal"),
             command);
-    fflush(log);
+    return fflush(log) == 0 && ferror(log) == 0;
 }
 
 /* A value as the name of a directory: "/" and "\" are escaped, what is too long is cut and

@@ -24,8 +24,9 @@ bool map_log_read(const char *path, const struct map_words *m, bool *ret_done, s
 
 /* Opens the log, behind what is there or as a new one. NULL: *err. */
 FILE *map_log_open(const char *path, bool append, struct err *err);
-/* Adds the line of an item that has ended; attempt: of job.attempts, or NULL. */
-void map_log_add(FILE *log, const struct map_words *m, size_t item, const json_t *attempt);
+/* Adds the line of an item that has ended; attempt: of job.attempts, or NULL. False:
+ * it is not all in the file. */
+bool map_log_add(FILE *log, const struct map_words *m, size_t item, const json_t *attempt);
 
 /* The file of an item's stream 1 or 2, opened anew: DIR/1/VALUE/stdout, with several lists
  * DIR/1/VALUE/2/VALUE/stdout. NULL: *err. */

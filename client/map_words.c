@@ -29,14 +29,12 @@ static void add_value(struct map_source *s, char *value)
 static bool read_file(struct map_words *m, const char *path, bool null, struct err *err)
 {
     char end = null ? '\0' : '\n';
-    struct buf text = {0};
-
-    if (!place_read(path, SUBMIT_MAX_BYTES, &text, err))
-        return false;
-    if (text.len > 0 && text.data[text.len - 1] != end)
-        buf_addch(&text, end);
     struct map_source *s = add_source(m);
-    s->text = text;
+
+    if (!place_read(path, SUBMIT_MAX_BYTES, &s->text, err))
+        return false;
+    if (s->text.len > 0 && s->text.data[s->text.len - 1] != end)
+        buf_addch(&s->text, end);
     for (size_t i = 0; i < s->text.len;) {
         char *value = s->text.data + i, *stop = memchr(value, end, s->text.len - i);
         *stop = '\0';

@@ -146,6 +146,17 @@ def test_results():
         check(any(n.startswith("x" * 190) for n in os.listdir(d + "/r/1")))
 
 
+def test_files_that_cannot_be_written():
+    """The items run, but it is said and no success."""
+    for option, file in (("--joblog", "/dev/full"), ("--results", "/dev/null")):
+        r = home.coro("map", option, file, "echo", ":::", "a", "b")
+        equal((r.status, sorted(r.out.split())), (125, ["a", "b"]), option)
+        equal(r.err.count("coro: " + option), 1, r.err)
+    equal(home.coro("map", "--joblog", "/dev/full", "sh", "-c", "exit 3", ":::", "a").status, 3)
+    r = home.coro("map", "echo", "::::", "/")
+    equal((r.status, r.err), (2, "coro: /: Is a directory\n"))
+
+
 def test_progress_without_a_terminal():
     fake_out = home.coro("map", "--bar", "true", ":::", *"abc")
     equal(fake_out.status, 0)
