@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # test-timeout: 180
-"""Every example of corod-job(5) is a right document, and runs to its end; each verb, and each key of
+"""Every example of corod-job(5) is a right document, and runs to its end, also simulated; each verb, and each key of
 each verb that `coro check` knows, is in one of them. What corod-protocol(7) shows is answered so.
 Verbs, methods, settings and options that the program has are in the manual."""
 import json
@@ -116,6 +116,7 @@ def run_example(what, document, path):
     with open(path, "w") as f:
         f.write(document)
     report.command([coro, "check", path], what + ", check", cwd=home, env=env, quiet=False)
+    report.command([coro, "simulate", path], what + ", simulate", cwd=home, env=env, quiet=False)
     if '"hold": true' in document:
         job = subprocess.run([coro, "submit", path], cwd=home, env=env, stdout=subprocess.PIPE).stdout.decode().strip()
         report.command([coro, "release", job], what + ", release", cwd=home, env=env, quiet=False)
