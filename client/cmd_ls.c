@@ -272,7 +272,8 @@ const struct command command_ls = {
     .help =
         "NAME is a job's name or a pattern with * ? [ ]. Columns that are empty are left out. A\n"
         "job without a name is called by what it runs. Columns: id, state, owner, pool,\n"
-        "priority, created, started, finished, time, name, command, labels, exit, error, uuid.",
+        "priority, created, started, finished, time, name, command, labels, exit, error,\n"
+        "why, uuid.",
     .examples = "coro ls --state failed --since 1d\n"
                 "coro ls --columns id,time,exit,command --sort time 20-40\n"
                 "coro ls 'nightly*' --json | jq .\n",
