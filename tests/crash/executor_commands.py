@@ -188,7 +188,7 @@ def output_is_in_the_file_soon(x):
     c = x.start().connect()
     c.start(1, ["sh", "-c", "echo early; sleep 1000"])
     path = log_file(x, 1)
-    wait_until("the log", lambda: os.path.exists(path) and b"early" in read_log(path)[1], 5)
+    wait_until("the log", lambda: os.path.exists(path) and os.path.getsize(path) > 16 and b"early" in read_log(path)[1], 5)
     c.stop(1, 0)
     end = c.end(1)
     expect("end", (end["in_file"], end["output"], text_of(framed(x, end))), (True, b"", b"early\n"))
