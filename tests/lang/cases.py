@@ -7,6 +7,7 @@ it, else it is not compared. NAME.result is a pattern for the value: an object m
 Each case runs once as it is, once with everything thrown away and loaded again at every tick, once
 the same at every step, and once with one step a turn. `--update` writes .out files anew.
 """
+import concurrent.futures
 import json
 import os
 import subprocess
@@ -16,6 +17,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BUILDDIR = os.environ.get("BUILDDIR", os.path.dirname(os.path.dirname(HERE)))
 PROGRAM = os.path.join(BUILDDIR, "tests", "lang", "run_case")
 MODES = [[], ["--reload"], ["--reload", "--keep", "--budget", "1"], ["--budget", "1"]]
+# A thousand calls deep: loaded at every step it takes longer than all others together.
+SLOW = "order/recursion"
+FACTOR = int(os.environ.get("TEST_FACTOR", "1"))  # how much slower the build is
 MAX_OUTPUT = 1 << 20
 
 
@@ -35,7 +39,7 @@ def run(path, mode):
         shown = [] if os.path.basename(os.path.dirname(path)) == "found" else ["--diagnostics"]
         done = subprocess.run([PROGRAM, *shown, *mode, path], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=60 * int(os.environ.get("TEST_FACTOR", "1")))
+                              timeout=60 * FACTOR)
     except subprocess.TimeoutExpired as e:
         return (e.output or b"")[:MAX_OUTPUT].decode("utf-8", "replace") + "timeout\n", 1
     return done.stdout[:MAX_OUTPUT].decode("utf-8", "replace"), done.returncode
@@ -69,32 +73,35 @@ def wrong(base, output, status):
     return None
 
 
-def main():
-    counts = [0, 0]
-    only = [a for a in sys.argv[1:] if a != "--update"]
+def bases(only):
+    """The cases, without .json."""
     for folder in sorted(os.listdir(HERE)):
         folder = os.path.join(HERE, folder)
-        if not os.path.isdir(folder):
-            continue
-        for name in sorted(os.listdir(folder)):
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
             base, ext = os.path.splitext(os.path.join(folder, name))
-            if ext != ".json" or (only and not any(o in base for o in only)):
-                continue
-            if "--update" in sys.argv:
-                output, status = run(base + ".json", [])
-                with open(base + ".out", "w", encoding="utf-8") as f:
-                    f.write(output)
-            for mode in MODES:
-                output, status = run(base + ".json", mode)
-                mistake = wrong(base, output, status)
-                counts[mistake is not None] += 1
-                if mistake:
-                    print("FAILED %s %s: %s\ngot:\n%s" % (os.path.relpath(base, HERE),
-                                                          " ".join(mode), mistake,
-                                                          output[:3000]))
+            if ext == ".json" and (not only or any(o in base for o in only)):
+                yield base
+
+
+def main():
+    counts = [0, 0]
+    found = list(bases([a for a in sys.argv[1:] if a != "--update"]))
+    if "--update" in sys.argv:
+        for base in found:
+            with open(base + ".out", "w", encoding="utf-8") as f:
+                f.write(run(base + ".json", [])[0])
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        running = [(base, mode, pool.submit(run, base + ".json", mode)) for base in found for mode in MODES
+                   if FACTOR == 1 or not base.endswith(SLOW) or "--keep" not in mode]
+        for base, mode, future in running:
+            output, status = future.result()
+            mistake = wrong(base, output, status)
+            counts[mistake is not None] += 1
+            if mistake:
+                print("FAILED %s %s: %s\ngot:\n%s" % (os.path.relpath(base, HERE), " ".join(mode), mistake,
+                                                      output[:3000]))
     print("%d passed, %d failed, 0 skipped" % tuple(counts))
     return 1 if counts[1] or not counts[0] else 0
-
 
 if __name__ == "__main__":
     sys.exit(main())
