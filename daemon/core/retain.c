@@ -302,6 +302,7 @@ static void on_excess(void *arg, const struct rows *sets, size_t n, const struct
     int64_t now = clock_real_us();
     if (has_failed(r, err))
         return;
+    r->phase = PHASE_SWEEP; /* no rest: another sweep that is wanted soon does not end this one */
     for (size_t i = 0; i < n; i++) {
         struct cutoff *c = &r->pools[i];
         int64_t excess = sets[i].n ? cell_int(&sets[i], 0, 0) : INT64_MIN;

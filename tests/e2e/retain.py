@@ -242,6 +242,16 @@ def test_pages_look_at_a_part_of_the_jobs():
         wait_until(all_gone, "removal")
 
 
+def test_under_load():
+    """Also while so many jobs end that more than are kept are of the last seconds."""
+    with Daemon(config="keep_jobs = 1\nkeep_age = 1s\n") as own, own.client() as c:
+        def removed():
+            for _ in range(5):
+                c.run({"main": {"print": 1}})
+            return c.call("system.stats")["kept"]["removed"] > 5
+        wait_until(removed, "a sweep")
+
+
 def test_by_number_and_age():
     d.configure("keep_jobs = 3\n")
     d.restart()
