@@ -7,6 +7,7 @@ checker looks: what ran is lost (and retried or failed as the program says), all
     tests/crash/machine.py [--deaths N] [--seed N] [--keep DIRECTORY]
 """
 import argparse
+import contextlib
 import glob
 import os
 import signal
@@ -69,6 +70,9 @@ class Machine(World):
             self.kill(pid)
         self.daemon.stop(signal.SIGKILL)
         wait_until(lambda: not self.all_pids(), "the end of all processes")
+        for pid in processes_with(program("coro").encode() + b"\0"):  # one that began meanwhile was stopped, too
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
         self.tear_log()
         self.tear_journal()
         self.daemon.new_boot(downtime=self.rng.random() * 2, uptime=5)
