@@ -11,6 +11,11 @@ bool engine_waits(struct engine *e, uint64_t id,
     return runtime_waits(e->runtime, id, each, arg);
 }
 
+int64_t engine_wall_us(const struct engine *e, int64_t until_us)
+{
+    return until_us - engine_now_us(e) + clock_real_us();
+}
+
 bool engine_gate(struct engine *e, uint64_t id, struct gate_view *ret)
 {
     const struct live *job = engine_job(e, id);
@@ -24,7 +29,7 @@ bool engine_gate(struct engine *e, uint64_t id, struct gate_view *ret)
             after[ret->n_after++] = g->after[i].after;
     }
     if (g->delay.place)
-        ret->until_us = g->delay.at_us - engine_now_us(e) + clock_real_us();
+        ret->until_us = engine_wall_us(e, g->delay.at_us);
     if (g->at.place && g->at.at_us > ret->until_us)
         ret->until_us = g->at.at_us;
     return true;

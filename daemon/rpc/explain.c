@@ -311,7 +311,7 @@ static void explain_task(struct explain *x, struct snapshot *s, size_t i)
         put_text(x, "waits for %s", *v->awaits ? v->awaits : "several tasks");
         put_reasons_of_tasks(x, s, edges, n);
     } else if (v->until_us) {
-        put_until(x, "sleeps", v->until_us);
+        put_until(x, "sleeps", engine_wall_us(x->engine, v->until_us));
     } else if (v->leaf && l->waiting) {
         explain_slot(x, l, engine_leaf_ahead(v->leaf));
         x->needs_executor = true;

@@ -216,7 +216,7 @@ static void on_get_rows(struct request *r, const struct rows *sets, size_t n)
     }
     tasks_build(t, &sets[SET_TASKS]);
     jout_begin_object(&o);
-    job_write(&sets[SET_JOB], 0, cell_str(&sets[SET_MORE], 0, 5), &o);
+    job_write(r->server->engine, &sets[SET_JOB], 0, cell_str(&sets[SET_MORE], 0, 5), &o);
     write_more(&sets[SET_MORE], &sets[SET_LINES], &o);
     jout_key(&o, "tasks");
     tasks_write_list(t, &o);
@@ -285,7 +285,7 @@ static void on_tree_rows(struct request *r, const struct rows *sets, size_t n)
     tasks_build(t, &sets[SET_TASKS]);
     tasks_add_attempts(t, attempts);
     jout_begin_object(&o);
-    job_write(job, 0, NULL, &o);
+    job_write(r->server->engine, job, 0, NULL, &o);
     jout_key(&o, "tasks");
     tasks_write_tree(t, attempts, &o);
     jout_key(&o, "more");

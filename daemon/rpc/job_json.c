@@ -23,16 +23,19 @@ static void write_end(const struct rows *r, size_t row, enum job_state state,
 }
 
 /* What keeps it from starting. */
-static void write_gate(const struct rows *r, size_t row, struct json_out *o)
+static void write_gate(struct engine *e, const struct rows *r, size_t row, struct json_out *o)
 {
     const char *after = cell_str(r, row, JOB_AFTER);
+    int64_t delay_us = cell_int(r, row, JOB_DELAY_UNTIL), at_us = cell_int(r, row, JOB_AT);
+    if (delay_us)
+        delay_us = engine_wall_us(e, delay_us);
     if (cell_int(r, row, JOB_HELD)) {
         jout_key(o, "held");
         jout_bool(o, true);
     }
-    if (cell_int(r, row, JOB_AT)) {
+    if (delay_us || at_us) {
         jout_key(o, "at");
-        jout_time(o, cell_int(r, row, JOB_AT));
+        jout_time(o, delay_us > at_us ? delay_us : at_us);
     }
     if (after) {
         jout_key(o, "after");
@@ -60,7 +63,8 @@ void uuid_write(const void *bytes, size_t len, struct json_out *o)
     jout_text(o, text);
 }
 
-void job_write(const struct rows *r, size_t row, const char *whole_error, struct json_out *o)
+void job_write(struct engine *e, const struct rows *r, size_t row, const char *whole_error,
+               struct json_out *o)
 {
     const struct cell *uuid = cell_at(r, row, JOB_UUID);
     const char *labels = cell_str(r, row, JOB_LABELS), *pool = cell_str(r, row, JOB_POOL);
@@ -81,7 +85,7 @@ void job_write(const struct rows *r, size_t row, const char *whole_error, struct
     jout_key(o, "state");
     jout_text(o, job_state_name(state));
     if (job_state_is_live(state))
-        write_gate(r, row, o);
+        write_gate(e, r, row, o);
     jout_key(o, "priority");
     jout_int(o, cell_int(r, row, JOB_PRIORITY));
     jout_key(o, "pool");
@@ -100,14 +104,14 @@ void job_write(const struct rows *r, size_t row, const char *whole_error, struct
     write_end(r, row, state, whole_error, o);
 }
 
-void jobs_write(const struct rows *sets, size_t n, struct json_out *o)
+void jobs_write(struct engine *e, const struct rows *sets, size_t n, struct json_out *o)
 {
     jout_begin_array(o);
     for (size_t i = 0; i < n; i++) {
         if (!sets[i].n)
             continue;
         jout_begin_object(o);
-        job_write(&sets[i], 0, NULL, o);
+        job_write(e, &sets[i], 0, NULL, o);
         jout_end_object(o);
     }
     jout_end_array(o);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/core/engine.h"
 #include "daemon/lang/program.h"
 #include "daemon/store/store.h"
 #include "proto/json_out.h"
@@ -26,15 +27,17 @@ enum job_column {
     JOB_ERROR,
     JOB_SUMMARY,
     JOB_HELD,
+    JOB_DELAY_UNTIL, /* the runtime's time */
     JOB_AT,
     JOB_AFTER
 };
 
 /* The members of a job that every reply shows, without braces; with the error as this JSON text, or
  * (NULL) as its type and message. */
-void job_write(const struct rows *r, size_t row, const char *whole_error, struct json_out *o);
+void job_write(struct engine *e, const struct rows *r, size_t row, const char *whole_error,
+               struct json_out *o);
 /* A list of jobs, one from the first row of each set; an empty set is left out. */
-void jobs_write(const struct rows *sets, size_t n, struct json_out *o);
+void jobs_write(struct engine *e, const struct rows *sets, size_t n, struct json_out *o);
 bool job_row_is_live(const struct rows *r, size_t row);
 
 /* A row of ST_JOB_ATTEMPTS as an object; with the task's id if job is not 0. */

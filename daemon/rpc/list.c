@@ -32,7 +32,7 @@ static void on_rows(struct request *r, const struct rows *sets, size_t n)
     jout_begin_array(&o);
     for (size_t i = 0; i < shown; i++) {
         jout_begin_object(&o);
-        job_write(jobs, i, NULL, &o);
+        job_write(r->server->engine, jobs, i, NULL, &o);
         jout_end_object(&o);
     }
     jout_end_array(&o);

@@ -16,7 +16,7 @@ static void on_rows(struct request *r, const struct rows *sets, size_t n)
         engine_remove(r->server->engine, ids->all[i], (uint32_t)cell_int(&sets[i], 0, JOB_UID));
     jout_begin_object(&o);
     jout_key(&o, "jobs");
-    jobs_write(sets, n, &o);
+    jobs_write(r->server->engine, sets, n, &o);
     jout_end_object(&o);
     request_result_after_commit(r);
 }

@@ -82,7 +82,7 @@ static void on_steered_rows(struct request *r, const struct rows *sets, size_t n
     struct json_out o = {.out = &b};
     jout_begin_object(&o);
     jout_key(&o, "jobs");
-    jobs_write(sets, n, &o);
+    jobs_write(r->server->engine, sets, n, &o);
     jout_end_object(&o);
     request_result(r, &b);
 }

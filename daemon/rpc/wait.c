@@ -86,7 +86,7 @@ static void answer(struct wait *w, const struct rows *sets)
     struct json_out o = {.out = &b};
     jout_begin_object(&o);
     jout_key(&o, "jobs");
-    jobs_write(sets, w->n, &o);
+    jobs_write(w->request->server->engine, sets, w->n, &o);
     jout_key(&o, "timed_out");
     jout_bool(&o, w->timed_out && !is_met(w));
     jout_end_object(&o);
@@ -99,8 +99,7 @@ static void on_rows(struct request *r, const struct rows *sets, size_t n)
     w->reading = false;
     for (size_t i = 0; i < n; i++) {
         if (!sets[i].n || !peer_may(&r->peer, (uint32_t)cell_int(&sets[i], 0, JOB_UID))) {
-            request_error(r, ERR_NOT_FOUND, NULL, "there is no job %llu",
-                          (unsigned long long)w->ids[i]);
+            request_no_job(r, w->ids[i]);
             return;
         }
         if (!job_row_is_live(&sets[i], 0))

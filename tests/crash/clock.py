@@ -2,13 +2,14 @@
 """Clocks that jump: within a boot the wall clock moves no deadline, across boots it carries them, and
 after a suspend what is overdue comes in the order of deadlines. No command of these jobs needs time
 of its own, so that a day passes in no time."""
+import datetime
 import os
 import signal
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from corod import Daemon, equal, finish, test, wait_until  # noqa: E402
+from corod import Daemon, check, equal, finish, test, wait_until  # noqa: E402
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -141,6 +142,15 @@ def test_delay_is_no_time_of_day():
         d.set_wall(30 * DAY)
         settled(d)
         equal(state(d, job), "scheduled")
+        with d.client() as c: # what is shown is a time of day: of the clock as it is now
+            at = datetime.datetime.fromisoformat(c.call("job.get", id=job)["at"]).timestamp()
+        left = at - d.clock.real_us / 1e6 - time.time()
+        check(HOUR < left < 3 * HOUR, "%.1f hours are left" % (left / HOUR))
+        sleeps = sleeping(d, 2 * HOUR)
+        d.set_wall(DAY)
+        with d.client() as c:
+            text = c.call("job.explain", id=sleeps)["reasons"][0]["text"]
+        check(text.endswith((", 2 h 0 min from now", ", 1 h 59 min from now")), text)
         d.set_wall(-60 * DAY)
         d.stop(signal.SIGKILL)
         d.advance(HOUR)
