@@ -402,10 +402,8 @@ static void on_rows(struct request *r, const struct rows *sets, size_t n)
     struct buf b = {0};
     struct json_out o = {.out = &b};
     (void)n;
-    if (!job->n || !peer_may(&r->peer, (uint32_t)cell_int(job, 0, JOB_UID))) {
-        request_no_job(r, id);
+    if (!request_may(r, job, id))
         return;
-    }
     enum job_state state = (enum job_state)cell_int(job, 0, JOB_STATE);
     struct explain x = {.engine = r->server->engine, .out = &o, .left = 1};
     write_head(&o, id, cell_str(job, 0, JOB_NAME), state);

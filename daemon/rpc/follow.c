@@ -449,7 +449,7 @@ static void on_job(struct request *r, const struct rows *sets, size_t n)
 {
     const struct asked *a = r->state;
     (void)n;
-    if (!log_may(r, &sets[0], a->params.id))
+    if (!request_may(r, &sets[0], a->params.id))
         return;
     struct subscription *s = subscription_new(r->session);
     struct follow *f = xcalloc(1, sizeof *f);

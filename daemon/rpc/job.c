@@ -19,6 +19,14 @@ void request_no_job(struct request *r, uint64_t id)
     request_error(r, ERR_NOT_FOUND, NULL, "there is no job %llu", (unsigned long long)id);
 }
 
+bool request_may(struct request *r, const struct rows *job, uint64_t id)
+{
+    if (job->n && peer_may(&r->peer, (uint32_t)cell_int(job, 0, JOB_UID)))
+        return true;
+    request_no_job(r, id);
+    return false;
+}
+
 void request_refuse_document(struct request *r, const struct mistakes *errors)
 {
     struct buf data = {0};
@@ -210,10 +218,8 @@ static void on_get_rows(struct request *r, const struct rows *sets, size_t n)
     struct buf b = {0};
     struct json_out o = {.out = &b};
     (void)n;
-    if (!sets[SET_JOB].n || !peer_may(&r->peer, (uint32_t)cell_int(&sets[SET_JOB], 0, JOB_UID))) {
-        request_no_job(r, t->job);
+    if (!request_may(r, &sets[SET_JOB], t->job))
         return;
-    }
     tasks_build(t, &sets[SET_TASKS]);
     jout_begin_object(&o);
     job_write(r->server->engine, &sets[SET_JOB], 0, cell_str(&sets[SET_MORE], 0, 5), &o);
@@ -278,10 +284,8 @@ static void on_tree_rows(struct request *r, const struct rows *sets, size_t n)
     struct json_out o = {.out = &b};
     const struct rows *job = &sets[SET_JOB], *attempts = &sets[SET_MORE];
     (void)n;
-    if (!job->n || !peer_may(&r->peer, (uint32_t)cell_int(job, 0, JOB_UID))) {
-        request_no_job(r, t->job);
+    if (!request_may(r, job, t->job))
         return;
-    }
     tasks_build(t, &sets[SET_TASKS]);
     tasks_add_attempts(t, attempts);
     jout_begin_object(&o);

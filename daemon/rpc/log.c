@@ -55,14 +55,6 @@ bool log_check_task(struct request *r, struct json_task task, uint64_t job)
     return false;
 }
 
-bool log_may(struct request *r, const struct rows *job, uint64_t id)
-{
-    if (job->n && peer_may(&r->peer, (uint32_t)cell_int(job, 0, JOB_UID)))
-        return true;
-    request_error(r, ERR_NOT_FOUND, NULL, "there is no job %llu", (unsigned long long)id);
-    return false;
-}
-
 struct log_read {
     uint64_t job, attempt;
     uint32_t task;
@@ -113,7 +105,7 @@ static void on_lines(struct request *r, const struct rows *sets, size_t n)
     struct log_read *l = r->state;
     const struct rows *job = &sets[0], *lines = &sets[1];
     (void)n;
-    if (!log_may(r, job, l->job))
+    if (!request_may(r, job, l->job))
         return;
     size_t bytes = 0;
     for (size_t i = 0; i < lines->n; i++) {
@@ -201,7 +193,7 @@ static void on_attempts(struct request *r, const struct rows *sets, size_t n)
     struct err err = {0};
     bool at_end = true;
     (void)n;
-    if (!log_may(r, job, l->job))
+    if (!request_may(r, job, l->job))
         return;
     for (size_t i = 0; i < attempts->n; i++) {
         uint64_t number = (uint64_t)cell_int(attempts, i, LOG_NUMBER);

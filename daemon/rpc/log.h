@@ -27,8 +27,6 @@ bool log_cursor_read(const json_t *v, struct log_cursor *ret);
 
 /* Whether a task, if one is given, is of that job; else the request is answered. */
 bool log_check_task(struct request *r, struct json_task task, uint64_t job);
-/* Whether JOB_BRIEF's row is there and the peer's; else the request is answered. */
-bool log_may(struct request *r, const struct rows *job, uint64_t id);
 
 void logs_on_event(struct server *s, const struct event *e);
 /* The peer has read: what was held back goes on. */

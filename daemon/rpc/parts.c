@@ -43,10 +43,8 @@ static bool begin_page(struct request *r, const struct rows *job, const char *wh
                        struct json_out *o)
 {
     const struct page *p = r->state;
-    if (!job->n || !peer_may(&r->peer, (uint32_t)cell_int(job, 0, JOB_UID))) {
-        request_no_job(r, p->job);
+    if (!request_may(r, job, p->job))
         return false;
-    }
     jout_begin_object(o);
     jout_key(o, what);
     jout_begin_array(o);

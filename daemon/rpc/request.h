@@ -50,6 +50,9 @@ void request_mistakes(struct request *r, const struct json_mistakes *m);
 void request_refuse_document(struct request *r, const struct mistakes *errors);
 /* There is no such job, or it is another user's: the same (job.c). */
 void request_no_job(struct request *r, uint64_t id);
+/* With its row (columns as in job_json.h), if there is one: the peer may see it. False: answered.
+ */
+bool request_may(struct request *r, const struct rows *job, uint64_t id);
 
 /* Answers with r->result after the commit of all that has happened so far. */
 void request_result_after_commit(struct request *r);

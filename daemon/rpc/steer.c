@@ -39,10 +39,8 @@ void job_ids_read(struct request *r, const struct job_ids *ids,
 bool job_ids_may(struct request *r, const struct job_ids *ids, const struct rows *sets)
 {
     for (size_t i = 0; i < ids->n; i++) {
-        if (!sets[i].n || !peer_may(&r->peer, (uint32_t)cell_int(&sets[i], 0, JOB_UID))) {
-            request_no_job(r, ids->all[i]);
+        if (!request_may(r, &sets[i], ids->all[i]))
             return false;
-        }
     }
     return true;
 }

@@ -98,10 +98,8 @@ static void on_rows(struct request *r, const struct rows *sets, size_t n)
     struct wait *w = r->state;
     w->reading = false;
     for (size_t i = 0; i < n; i++) {
-        if (!sets[i].n || !peer_may(&r->peer, (uint32_t)cell_int(&sets[i], 0, JOB_UID))) {
-            request_no_job(r, w->ids[i]);
+        if (!request_may(r, &sets[i], w->ids[i]))
             return;
-        }
         if (!job_row_is_live(&sets[i], 0))
             mark_ended(w, i);
     }
