@@ -133,7 +133,8 @@ struct gate_view {
     struct after *after; /* whose ends it waits for; in order, the caller's to free() */
     size_t n_after;
 };
-/* When the wall clock, as it is set now, will show what is until_us of the runtime's time. */
+/* When the wall clock, as it is set now, will show what is until_us of the runtime's time;
+ * to 10 ms. */
 int64_t engine_wall_us(const struct engine *e, int64_t until_us);
 /* False when it has started, or is not live. */
 bool engine_gate(struct engine *e, uint64_t id, struct gate_view *ret);

@@ -13,7 +13,9 @@ bool engine_waits(struct engine *e, uint64_t id,
 
 int64_t engine_wall_us(const struct engine *e, int64_t until_us)
 {
-    return until_us - engine_now_us(e) + clock_real_us();
+    enum { ROUND_US = 10000 }; /* the same each time it is asked, unless the clock was set */
+    int64_t shift_us = clock_real_us() - engine_now_us(e);
+    return until_us + (shift_us + (shift_us < 0 ? -1 : 1) * ROUND_US / 2) / ROUND_US * ROUND_US;
 }
 
 bool engine_gate(struct engine *e, uint64_t id, struct gate_view *ret)
