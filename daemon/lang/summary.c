@@ -21,13 +21,13 @@ static void put_address(struct buf *out, const json_t *request)
 {
     const json_t *url = json_object_get(request, "url");
     const char *s = json_string_value(url ? url : request);
-    struct buf public = {0};
+    struct buf shown = {0};
     if (s)
-        url_put_public(&public, s);
-    if (public.len > SUMMARY_MAX_BYTES)
-    public.len = SUMMARY_MAX_BYTES + 1;
-    buf_add(out, public.data, public.len);
-    buf_release(&public);
+        url_put_public(&shown, s);
+    if (shown.len > SUMMARY_MAX_BYTES)
+        shown.len = SUMMARY_MAX_BYTES + 1;
+    buf_add(out, shown.data, shown.len);
+    buf_release(&shown);
 }
 
 static void put_words(struct buf *out, const char *verb, const json_t *words)

@@ -67,6 +67,7 @@ struct value *value_from_bytes(const void *p, size_t len);
 /* The other way: appends the bytes of a string or of {"base64": "…"}. False, out as it was, when v
  * is neither. */
 bool value_to_bytes(const struct value *v, struct buf *out);
+bool value_is_bytes(const struct value *v);
 struct value *value_handle(const struct handle_class *c, void *object, uint64_t id);
 
 /* Takes over the references of items[0..n) (not the array). NULL when too deep or too large: the

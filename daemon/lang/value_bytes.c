@@ -27,3 +27,11 @@ bool value_to_bytes(const struct value *v, struct buf *out)
     const char *s = value_get_string(base64, &len);
     return base64_get(out, s, len);
 }
+
+bool value_is_bytes(const struct value *v)
+{
+    struct buf bytes = {0};
+    bool is = value_to_bytes(v, &bytes);
+    buf_release(&bytes);
+    return is;
+}

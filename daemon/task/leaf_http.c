@@ -72,14 +72,6 @@ static bool headers_are_good(const struct value *v)
     return true;
 }
 
-static bool body_is_good(const struct value *v)
-{
-    struct buf bytes = {0};
-    bool good = value_to_bytes(v, &bytes);
-    buf_release(&bytes);
-    return good;
-}
-
 static bool redirects_are_good(const struct value *v)
 {
     return value_type(v) == VALUE_INT && value_get_int(v) >= 0 && value_get_int(v) <= MAX_REDIRECTS;
@@ -91,7 +83,7 @@ const struct http_rule http_rule_url = {url_is_good, "\"url\" begins with http:/
 const struct http_rule http_rule_headers = {
     headers_are_good, "\"headers\" is an object of strings without line breaks; Content-Length and "
                       "Transfer-Encoding are set by themselves"};
-const struct http_rule http_rule_body = {body_is_good,
+const struct http_rule http_rule_body = {value_is_bytes,
                                          "\"body\" is a string or {\"base64\": \"…\"}"};
 const struct http_rule http_rule_redirects = {redirects_are_good,
                                               "\"redirects\" is a whole number from 0 to 100"};
@@ -234,7 +226,7 @@ bool http_request_is_good(const struct value *request)
                        *body = value_find(request, "body");
     return method && method_is_good(method) && url && url_is_good(url) && headers &&
            headers_are_good(headers) && redirects && redirects_are_good(redirects) &&
-           (!body || (body_is_good(body) && strcmp(method_text(request), "HEAD") != 0));
+           (!body || (value_is_bytes(body) && strcmp(method_text(request), "HEAD") != 0));
 }
 
 bool http_is_repeatable(const struct value *request)

@@ -55,7 +55,7 @@ static bool bad(struct value **error, const char *what, const struct value *v)
 }
 
 /* A NUL byte would end a word early. */
-enum text_rule { TEXT_ANY, TEXT_WORD, TEXT_NOT_EMPTY };
+enum text_rule { TEXT_WORD, TEXT_NOT_EMPTY };
 
 /* Whether it is text or {"base64": …} of that kind. */
 static bool check_text(const struct value *v, enum text_rule rule, const char *what,
@@ -67,7 +67,7 @@ static bool check_text(const struct value *v, enum text_rule rule, const char *w
     buf_release(&bytes);
     if (!is)
         return bad(error, what, v);
-    if (rule != TEXT_ANY && nul)
+    if (nul)
         *error = error_new("ValueError", "%s without NUL bytes", what);
     else if (rule == TEXT_NOT_EMPTY && empty)
         *error = error_new("ValueError", "%s that is not empty", what);

@@ -31,21 +31,13 @@ static bool is_path(const struct value *v)
     return ok;
 }
 
-static bool is_text(const struct value *v)
-{
-    struct buf bytes = {0};
-    bool ok = value_to_bytes(v, &bytes);
-    buf_release(&bytes);
-    return ok;
-}
-
 static bool is_good(enum stream s, const struct value *v)
 {
     bool append;
     const struct value *path = stream_path(v, &append);
     if (path)
         return is_path(path) && !(append && s == STREAM_IN);
-    return s == STREAM_IN ? is_text(v) : s == STREAM_ERR && stream_is_stdout(v);
+    return s == STREAM_IN ? value_is_bytes(v) : s == STREAM_ERR && stream_is_stdout(v);
 }
 
 bool streams_eval(const struct task *t, struct expr *const e[STREAMS], struct value *ret[STREAMS],

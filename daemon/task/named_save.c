@@ -85,6 +85,11 @@ static bool load_name(struct reader *r, struct object *scratch, uint32_t *owner,
            strlen(*name) <= NAME_MAX_BYTES;
 }
 
+static bool refuse(const struct object_row *row, struct err *err)
+{
+    return err_set(err, EBADMSG, "the row of the named object %" PRIu32 " is damaged", row->id);
+}
+
 bool runtime_load_named(struct runtime *rt, const struct object_row *row, struct err *err)
 {
     struct named_objects *all = &rt->named;
@@ -95,6 +100,8 @@ bool runtime_load_named(struct runtime *rt, const struct object_row *row, struct
     all->quiet = true;
     if (row->id == 0)
         return load_last_id(all, row, err);
+    if (row->id == UINT32_MAX) /* there would be no number after it */
+        return refuse(row, err);
     struct object *scratch = object_stray(type < OBJECT_TYPES ? (enum object_type)type : 0, 0);
     struct value *error = NULL;
     struct object *o = NULL;
@@ -107,7 +114,7 @@ bool runtime_load_named(struct runtime *rt, const struct object_row *row, struct
     object_unref(scratch);
     value_unref(error);
     if (!o)
-        return err_set(err, EBADMSG, "the row of the named object %" PRIu32 " is damaged", row->id);
+        return refuse(row, err);
     struct reader state = READER(row->state, row->state_len);
     object_state_load(o, &state);
     all->home.n_changed--; /* it is as its row says */
@@ -117,7 +124,7 @@ bool runtime_load_named(struct runtime *rt, const struct object_row *row, struct
         return true;
     named_remove(o);
     all->n_gone--; /* for somebody to look at */
-    return err_set(err, EBADMSG, "the row of the named object %" PRIu32 " is damaged", row->id);
+    return refuse(row, err);
 }
 
 bool runtime_load_named_item(struct runtime *rt, const struct item_row *row, struct err *err)

@@ -43,11 +43,8 @@ static bool read_whole(const struct value *v, double max, int *ret)
 
 static bool read_bytes(const struct value *v, const struct value **ret)
 {
-    struct buf bytes = {0};
-    bool ok = value_to_bytes(v, &bytes);
-    buf_release(&bytes);
     *ret = v;
-    return ok;
+    return value_is_bytes(v);
 }
 
 static bool set_duration(struct plan *p, const struct value *v)

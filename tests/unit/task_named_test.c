@@ -318,6 +318,7 @@ START_TEST(test_damaged_rows)
         {1, "\1\3\1\0\0\0\0\1\1n\1\0\1", 13},               /* of job 0 */
         {1, "\1\3\1\0\0\0\0\1\1n\1\5\1x", 14},              /* too long */
         {1, "\1\3\1\0\0\0\0\377\377\377\377\177\1n\0", 15}, /* owner */
+        {UINT32_MAX, "\1\3\0\0\0\0\0\1\1n\0", 11},          /* the last number */
     };
     struct err err;
     struct runtime *rt = new_runtime();
