@@ -13,7 +13,7 @@ from corod import Daemon, check, equal, run_tests, wait_until  # noqa: E402
 
 daemon = Daemon()
 KIB, MIB = 1 << 10, 1 << 20
-OUTPUT_BYTES = 1 << 30
+OUTPUT_BYTES = 512 * MIB
 
 
 def collect(command, **document):
