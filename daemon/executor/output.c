@@ -10,11 +10,17 @@
 #include "proto/mem.h"
 
 enum { NAME_BYTES = 32, SPILL_BYTES = EXEC_OUTPUT_MAX_BYTES, FLUSH_BYTES = 48 * 1024 };
+/* A command that writes more than it is read fills a larger pipe, which is read so many chunks at a
+ * time: fewer turns of both. Not larger: a user's pipes have 64 MiB together (pipe(7)). */
+enum { WIDE_CHUNKS = 4, WIDE_BYTES = WIDE_CHUNKS * OUTLOG_CHUNK_MAX_BYTES };
+#define CHUNK_BYTES ((size_t)OUTLOG_CHUNK_HEADER + OUTLOG_CHUNK_MAX_BYTES)
 
 void output_begin(struct output *o, int dirfd, uint64_t number, uint64_t cap_bytes, bool keep_all)
 {
     struct buf pending = o->pending;
     buf_clear(&pending);
+    if (pending.cap > OUTPUT_PENDING_MAX_BYTES)
+        buf_release(&pending);
     *o = (struct output){.dirfd = dirfd,
                          .number = number,
                          .cap_bytes = cap_bytes,
@@ -24,15 +30,34 @@ void output_begin(struct output *o, int dirfd, uint64_t number, uint64_t cap_byt
                          .tail = -1};
 }
 
+/* It goes to files whose pieces are much larger than what is read at a time. */
+static bool is_large(const struct output *o)
+{
+    return o->fd >= 0 && !o->keep_all && o->pending.len == 0 &&
+           (o->cap_bytes == 0 || o->cap_bytes >= 16 * (uint64_t)WIDE_BYTES);
+}
+
 ssize_t output_read(struct output *o, int fd, enum outlog_stream stream, int64_t now_us)
 {
-    char *p = buf_reserve(&o->pending, OUTLOG_CHUNK_HEADER + OUTLOG_CHUNK_MAX_BYTES);
-    ssize_t n = read(fd, p + OUTLOG_CHUNK_HEADER, OUTLOG_CHUNK_MAX_BYTES);
+    struct iovec v[WIDE_CHUNKS];
+    size_t chunks = is_large(o) ? WIDE_CHUNKS : 1;
+    char *p = buf_reserve(&o->pending, chunks * CHUNK_BYTES);
+    for (size_t i = 0; i < chunks; i++)
+        v[i] = (struct iovec){p + i * CHUNK_BYTES + OUTLOG_CHUNK_HEADER, OUTLOG_CHUNK_MAX_BYTES};
+    ssize_t n = readv(fd, v, (int)chunks);
     if (n <= 0)
         return n;
-    outlog_chunk_header(p, stream, (size_t)n);
-    o->pending.len += OUTLOG_CHUNK_HEADER + (size_t)n;
-    o->position += OUTLOG_CHUNK_HEADER + (size_t)n;
+    if (chunks > 1 && n == OUTLOG_CHUNK_MAX_BYTES && !(o->widened & OUTLOG_MASK(stream))) {
+        o->widened |= OUTLOG_MASK(stream);
+        fcntl(fd, F_SETPIPE_SZ, WIDE_BYTES); /* else it stays as it is */
+    }
+    for (size_t left = (size_t)n; left > 0; p += CHUNK_BYTES) {
+        size_t len = left < OUTLOG_CHUNK_MAX_BYTES ? left : OUTLOG_CHUNK_MAX_BYTES;
+        outlog_chunk_header(p, stream, len);
+        o->pending.len += OUTLOG_CHUNK_HEADER + len;
+        o->position += OUTLOG_CHUNK_HEADER + len;
+        left -= len;
+    }
     if (!o->flush_at_us)
         o->flush_at_us = now_us + (o->keep_all ? OUTPUT_SPOOL_HOLD_US : OUTPUT_HOLD_US);
     return n;

@@ -26,6 +26,7 @@ struct output {
     int fd;                            /* of the current piece, -1 before the first flush */
     int tail;                          /* -1: fd is the head; 0, 1 */
     uint64_t piece_bytes;              /* framed bytes in the piece */
+    unsigned widened;                  /* streams (OUTLOG_MASK) whose pipe was made larger */
 };
 
 /* For one command; the buffer of an earlier one is used again. */
