@@ -112,6 +112,7 @@ void method_job_submit(struct request *r, const struct job_submit_params *p)
         .env = env,
         .umask = (int)p->umask,
     };
+    request_committing(r);
     engine_submit(r->server->engine, &s, on_submitted, r);
 }
 

@@ -28,6 +28,7 @@ void request_free(struct request *r)
         r->state_free(r->state);
     if (r->session) {
         r->session->in_flight--;
+        r->session->committing -= r->committing;
         r->session->in_flight_bytes -= r->bytes;
         session_touch(r->session);
     }
@@ -117,6 +118,12 @@ void request_mistakes(struct request *r, const struct json_mistakes *m)
                   first->pointer[0] ? ": " : "", first->message, first->hint[0] ? " (" : "",
                   first->hint, first->hint[0] ? ")" : "");
     buf_release(&data);
+}
+
+void request_committing(struct request *r)
+{
+    r->committing = true;
+    r->session->committing++;
 }
 
 static void on_result_committed(void *arg)

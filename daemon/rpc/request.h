@@ -25,6 +25,7 @@ struct request {
     struct peer peer;
     char *id; /* JSON, as it came; NULL: a notification, nothing is answered */
     size_t bytes;
+    bool committing;       /* counted in session->committing */
     struct slice document; /* the text of `job`; only while the method is called */
     /* The method's own. */
     void *state;
@@ -53,6 +54,9 @@ void request_no_job(struct request *r, uint64_t id);
 /* With its row (columns as in job_json.h), if there is one: the peer may see it. False: answered.
  */
 bool request_may(struct request *r, const struct rows *job, uint64_t id);
+
+/* What is left of the request is its commit: it hardly counts as one in flight. */
+void request_committing(struct request *r);
 
 /* Answers with r->result after the commit of all that has happened so far. */
 void request_result_after_commit(struct request *r);

@@ -38,6 +38,7 @@ struct session {
     size_t out_start; /* bytes of out that are sent */
     struct request_list requests;
     size_t in_flight, in_flight_bytes;
+    size_t committing; /* of those in flight: submissions that wait for their commit only */
     struct subscription_list subscriptions;
     struct visitor *visitor;    /* holds items of queues; NULL until the first */
     bool more;                  /* whole messages may be waiting in `in` */
