@@ -63,7 +63,7 @@ static int run(struct cli *c, const struct options *o, int argc, char **argv)
         return cli_usage(c, "one job at a time");
     if (conn_open(&conn, c, &err) &&
         (id = ids_resolve_one(&conn, argc > 0 ? argv[0] : "last", &err)) != 0)
-        result = conn_call(&conn, "job.explain", json_pack("{s:I}", "id", id), &err);
+        result = conn_ask(&conn, "job.explain", json_pack("{s:I}", "id", id), &err);
     int status = result != NULL ? EXIT_OK : cli_fail(c, &err);
     if (result != NULL && c->json)
         view_json(c, result);

@@ -107,7 +107,7 @@ static bool list(struct conn *conn, const struct filter *f, json_t *params, json
         int64_t left = f->max - (int64_t)json_array_size(rows);
         json_object_set_new(params, "limit",
                             json_integer(left < PAGE && f->n_labels == 0 ? left : PAGE));
-        json_t *result = conn_call(conn, "job.list", json_deep_copy(params), err);
+        json_t *result = conn_ask(conn, "job.list", json_deep_copy(params), err);
         if (result == NULL)
             return false;
         json_t *job, *next = json_object_get(result, "next");

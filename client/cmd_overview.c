@@ -90,7 +90,7 @@ static void print(struct cli *c, const json_t *all)
 static bool is_in_trouble(struct conn *conn, struct cli *c)
 {
     struct err err;
-    json_t *stats = conn_call(conn, "system.stats", NULL, &err);
+    json_t *stats = conn_ask(conn, "system.stats", NULL, &err);
     const char *trouble = stats != NULL ? get_text(stats, "trouble") : "";
     bool failing = stats != NULL && strcmp(get_text(stats, "storage"), "failing") == 0;
     if (failing && c->json) {

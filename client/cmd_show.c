@@ -19,7 +19,7 @@ static int each_job(struct cli *c, const struct options *o, int argc, char **arg
         ids_resolve(&conn, argc > 0 ? argv : last, argc > 0 ? (size_t)argc : 1, IDS_ALL, &err);
     for (size_t i = 0; i < json_array_size(ids) && status == EXIT_OK; i++) {
         json_t *params = json_pack("{s:O}", "id", json_array_get(ids, i));
-        json_t *reply = conn_call(&conn, method, params, &err);
+        json_t *reply = conn_ask(&conn, method, params, &err);
         if (reply == NULL) {
             status = cli_fail(c, &err);
             break;

@@ -12,6 +12,7 @@
 #include "proto/mem.h"
 
 #define MESSAGE_MAX_BYTES (512u * 1024 * 1024)
+#define ASK_AGAIN_S       5  /* how long conn_ask() looks for the next daemon */
 #define SHORT_LIVED_S     2  /* a connection that did not last so long … */
 #define SHORT_LIVED_MAX   12 /* … so many times in a row */
 
@@ -303,4 +304,13 @@ json_t *conn_reply(struct conn *c, uint64_t id, struct err *err)
 json_t *conn_call(struct conn *c, const char *method, json_t *params, struct err *err)
 {
     return conn_reply(c, conn_send(c, method, params), err);
+}
+
+json_t *conn_ask(struct conn *c, const char *method, json_t *params, struct err *err)
+{
+    json_t *result = conn_call(c, method, json_incref(params), err);
+    if (result == NULL && err->code == ECONNRESET && conn_reopen(c, ASK_AGAIN_S, err))
+        result = conn_call(c, method, json_incref(params), err);
+    json_decref(params);
+    return result;
 }

@@ -59,6 +59,8 @@ enum conn_got conn_next(struct conn *c, int timeout_ms, json_t **ret, struct err
 json_t *conn_reply(struct conn *c, uint64_t id, struct err *err);
 /* conn_send() and conn_reply(). */
 json_t *conn_call(struct conn *c, const char *method, json_t *params, struct err *err);
+/* The same for what changes nothing: asked once more when the daemon ended just then. */
+json_t *conn_ask(struct conn *c, const char *method, json_t *params, struct err *err);
 
 /* Takes a reply apart: the result (borrowed), or NULL with *err and c->mistakes. */
 json_t *conn_result(struct conn *c, json_t *message, struct err *err);

@@ -83,7 +83,7 @@ static bool add_listed(struct conn *c, struct ids *ids, json_t *params, size_t m
     json_t *result = NULL;
 
     for (;;) {
-        result = conn_call(c, "job.list", json_deep_copy(params), err);
+        result = conn_ask(c, "job.list", json_deep_copy(params), err);
         if (result == NULL)
             break;
         size_t i;

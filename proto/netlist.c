@@ -39,6 +39,13 @@ static bool parse_one(struct netlist *list, char *text, struct err *err)
                        "\"%s\" is no address, and no network such as 10.0.0.0/8; the words are "
                        "loopback, link-local, unspecified, private and all",
                        text);
+    /* ::ffff:A.B.C.D is A.B.C.D, as in read_address(). */
+    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+    if (net.family == AF_INET6 && prefix >= 96 && memcmp(net.address, mapped, sizeof mapped) == 0) {
+        net.family = AF_INET;
+        memmove(net.address, net.address + sizeof mapped, 4);
+        prefix -= 96;
+    }
     net.prefix = (unsigned)prefix;
     list->all = xgrow(list->all, &list->cap, list->n + 1, sizeof *list->all);
     list->all[list->n++] = net;

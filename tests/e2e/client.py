@@ -479,6 +479,27 @@ def fake(handlers):
     return d, h
 
 
+def test_a_question_is_asked_again():
+    """The daemon ends just as it is asked: the next one answers. What changes something is not said twice."""
+    asked = []
+
+    def once(name):
+        def answer(_, params):
+            asked.append(name)
+            if asked.count(name) == 1:
+                raise HangUp()
+            return {"jobs": []}
+        return answer
+
+    d, h = fake({"job.list": once("job.list"), "job.submit": once("job.submit")})
+    with h:
+        equal(h.coro("ls").status, 0)
+        equal(asked, ["job.list"] * 2)
+        h.coro("add", "--", "true")
+        equal(asked.count("job.submit"), 1)
+    d.close()
+
+
 NASTY = "a\033]0;title\007b\u202ec\x9bd\n\r\te\x00f"
 
 
