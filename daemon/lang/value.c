@@ -1,4 +1,4 @@
-#include "daemon/lang/value.h"
+#include "daemon/lang/value_account.h"
 
 #include <math.h>
 #include <string.h>
@@ -12,6 +12,7 @@ struct value {
     uint8_t type;
     uint8_t depth;
     bool handles; /* it is one, or has some inside */
+    struct value_account *account;
 };
 struct number {
     struct value head;
@@ -28,12 +29,14 @@ struct string {
 struct list {
     struct value head;
     uint32_t n, bytes;
+    uint32_t charge; /* its bytes of the account */
     struct value *items[];
 };
 /* With more than INDEX_FROM members, n positions in the order of the keys follow the members. */
 struct object {
     struct value head;
     uint32_t n, bytes;
+    uint32_t charge;
     struct value_member members[];
 };
 struct handle {
@@ -43,13 +46,24 @@ struct handle {
     uint64_t id;
 };
 
-enum { INDEX_FROM = 8 };
+enum {
+    INDEX_FROM = 8,
+    /* What value_bytes() says of one: limits stay where they are whatever else is in the structs.
+     */
+    HEAD_BYTES = 8,
+    NUMBER_BYTES = 16,
+    STRING_BYTES = 12,
+    LIST_BYTES = 16,
+    OBJECT_BYTES = 16,
+    HANDLE_BYTES = 32,
+    HANDLE_CHARGE = 256, /* with a task that ended, a coroutine, an event: whatever it keeps */
+};
 
 /* Values that are never counted nor freed: they may be used by several threads. */
 #define IMMORTAL UINT32_MAX
-static struct value the_null = {IMMORTAL, VALUE_NULL, 0, false};
-static struct value the_true = {IMMORTAL, VALUE_BOOL, 0, false};
-static struct value the_false = {IMMORTAL, VALUE_BOOL, 0, false};
+static struct value the_null = {IMMORTAL, VALUE_NULL, 0, false, NULL};
+static struct value the_true = {IMMORTAL, VALUE_BOOL, 0, false, NULL};
+static struct value the_false = {IMMORTAL, VALUE_BOOL, 0, false, NULL};
 
 #define AS(kind, v)       ((struct kind *)(void *)(v))
 #define AS_CONST(kind, v) ((const struct kind *)(const void *)(v))
@@ -66,27 +80,36 @@ void value_unref(struct value *v)
 {
     if (!v || v->refs == IMMORTAL || --v->refs > 0)
         return;
-    if (v->type == VALUE_LIST) {
+    size_t charge = account_chunk(sizeof(struct number));
+    if (v->type == VALUE_STRING) {
+        charge = account_chunk(sizeof(struct string) + AS(string, v)->len + 1);
+    } else if (v->type == VALUE_LIST) {
         struct list *l = AS(list, v);
+        charge = l->charge;
         for (uint32_t i = 0; i < l->n; i++)
             value_unref(l->items[i]);
     } else if (v->type == VALUE_OBJECT) {
         struct object *o = AS(object, v);
+        charge = o->charge;
         for (uint32_t i = 0; i < o->n; i++) {
             value_unref(o->members[i].key);
             value_unref(o->members[i].value);
         }
     } else if (v->type == VALUE_HANDLE) {
         struct handle *h = AS(handle, v);
+        charge = HANDLE_CHARGE;
         h->class->release(h->object);
     }
+    if (v->account)
+        account_remove(v->account, charge);
     free(v);
 }
 
-static void *value_new(enum value_type type, size_t size)
+static void *value_new(enum value_type type, size_t size, size_t charge)
 {
     struct value *v = xmalloc(size);
-    *v = (struct value){1, (uint8_t)type, 0, type == VALUE_HANDLE};
+    *v = (struct value){1, (uint8_t)type, 0, type == VALUE_HANDLE, value_account_now};
+    account_add(v->account, charge);
     return v;
 }
 
@@ -102,7 +125,7 @@ struct value *value_bool(bool b)
 
 struct value *value_int(int64_t i)
 {
-    struct number *n = value_new(VALUE_INT, sizeof *n);
+    struct number *n = value_new(VALUE_INT, sizeof *n, account_chunk(sizeof *n));
     n->i = i;
     return &n->head;
 }
@@ -111,7 +134,7 @@ struct value *value_real(double d)
 {
     if (!isfinite(d))
         return &the_null;
-    struct number *n = value_new(VALUE_REAL, sizeof *n);
+    struct number *n = value_new(VALUE_REAL, sizeof *n, account_chunk(sizeof *n));
     n->d = d;
     return &n->head;
 }
@@ -120,7 +143,8 @@ struct value *value_string(const char *s, size_t len)
 {
     if (len >= UINT32_MAX)
         fatal("a string of %zu bytes", len);
-    struct string *str = value_new(VALUE_STRING, sizeof *str + len + 1);
+    size_t size = sizeof(struct string) + len + 1;
+    struct string *str = value_new(VALUE_STRING, size, account_chunk(size));
     str->len = (uint32_t)len;
     if (len > 0)
         memcpy(str->s, s, len);
@@ -135,7 +159,7 @@ struct value *value_text(const char *s)
 
 struct value *value_handle(const struct handle_class *c, void *object, uint64_t id)
 {
-    struct handle *h = value_new(VALUE_HANDLE, sizeof *h);
+    struct handle *h = value_new(VALUE_HANDLE, sizeof *h, HANDLE_CHARGE);
     h->class = c;
     h->object = object;
     h->id = id;
@@ -144,11 +168,12 @@ struct value *value_handle(const struct handle_class *c, void *object, uint64_t 
 
 struct value *value_list(struct value *const *items, size_t n)
 {
-    size_t bytes = sizeof(struct list) + n * sizeof *items;
+    size_t bytes = LIST_BYTES + n * sizeof *items, shared = 0;
     unsigned depth = 0;
     bool handles = false;
     for (size_t i = 0; i < n; i++) {
         bytes += value_bytes(items[i]);
+        shared += value_shared_bytes(items[i]);
         depth = items[i]->depth > depth ? items[i]->depth : depth;
         handles |= items[i]->handles;
     }
@@ -157,7 +182,9 @@ struct value *value_list(struct value *const *items, size_t n)
             value_unref(items[i]);
         return NULL;
     }
-    struct list *l = value_new(VALUE_LIST, sizeof *l + n * sizeof *items);
+    size_t size = sizeof(struct list) + n * sizeof *items;
+    struct list *l = value_new(VALUE_LIST, size, account_chunk(size) + shared);
+    l->charge = (uint32_t)(account_chunk(size) + shared);
     l->n = (uint32_t)n;
     l->bytes = (uint32_t)bytes;
     l->head.depth = (uint8_t)(depth + 1);
@@ -227,20 +254,23 @@ static void release_members(const struct value_member *m, size_t n)
 /* Fills in count, size and depth; NULL (and all is released) when beyond the limits. */
 static struct value *object_finish(struct object *o, uint32_t n)
 {
-    size_t bytes = sizeof *o + n * sizeof *o->members;
+    size_t bytes = OBJECT_BYTES + n * sizeof *o->members, shared = 0;
     unsigned depth = 0;
     bool handles = false;
     for (uint32_t i = 0; i < n; i++) {
         const struct value *v = o->members[i].value;
         handles |= v->handles;
         bytes += value_bytes(o->members[i].key) + value_bytes(v);
+        shared += value_shared_bytes(o->members[i].key) + value_shared_bytes(v);
         depth = v->depth > depth ? v->depth : depth;
     }
     if (bytes > VALUE_MAX_BYTES || depth >= VALUE_MAX_DEPTH) {
-        release_members(o->members, n);
-        free(o);
+        o->n = n;
+        value_unref(&o->head);
         return NULL;
     }
+    account_add(o->head.account, shared);
+    o->charge += (uint32_t)shared;
     o->n = n;
     o->bytes = (uint32_t)bytes;
     o->head.depth = (uint8_t)(depth + 1);
@@ -257,8 +287,9 @@ struct value *value_object(const struct value_member *members, size_t n)
         return NULL;
     }
     uint32_t count = (uint32_t)n, kept = 0;
-    struct object *o =
-        value_new(VALUE_OBJECT, sizeof *o + n * (sizeof *members + sizeof(uint32_t)));
+    size_t size = sizeof(struct object) + n * (sizeof *members + sizeof(uint32_t));
+    struct object *o = value_new(VALUE_OBJECT, size, account_chunk(size));
+    o->charge = (uint32_t)account_chunk(size);
     if (n > 0)
         memcpy(o->members, members, n * sizeof *members);
     o->n = count;
@@ -286,39 +317,6 @@ struct value *value_with(struct value *object, const char *key, struct value *v)
 enum value_type value_type(const struct value *v)
 {
     return (enum value_type)v->type;
-}
-
-const char *value_python_type(const struct value *v)
-{
-    static const char *const names[] = {
-        [VALUE_NULL] = "NoneType", [VALUE_BOOL] = "bool",  [VALUE_INT] = "int",
-        [VALUE_REAL] = "float",    [VALUE_STRING] = "str", [VALUE_LIST] = "list",
-        [VALUE_OBJECT] = "dict",
-    };
-    enum value_type type = value_type(v);
-    return type == VALUE_HANDLE ? value_handle_class(v)->kind : names[type];
-}
-
-const char *value_type_name(const struct value *v)
-{
-    switch (value_type(v)) {
-    case VALUE_NULL:
-        return "null";
-    case VALUE_BOOL:
-        return value_is_true(v) ? "true" : "false";
-    case VALUE_INT:
-    case VALUE_REAL:
-        return "a number";
-    case VALUE_STRING:
-        return "a string";
-    case VALUE_LIST:
-        return "a list";
-    case VALUE_OBJECT:
-        return "an object";
-    case VALUE_HANDLE:
-        return value_handle_class(v)->kind;
-    }
-    return "?";
 }
 
 bool value_is_true(const struct value *v)
@@ -435,15 +433,20 @@ size_t value_bytes(const struct value *v)
         break;
     case VALUE_INT:
     case VALUE_REAL:
-        return sizeof(struct number);
+        return NUMBER_BYTES;
     case VALUE_STRING:
-        return sizeof(struct string) + AS_CONST(string, v)->len;
+        return STRING_BYTES + AS_CONST(string, v)->len;
     case VALUE_LIST:
         return AS_CONST(list, v)->bytes;
     case VALUE_OBJECT:
         return AS_CONST(object, v)->bytes;
     case VALUE_HANDLE:
-        return sizeof(struct handle);
+        return HANDLE_BYTES;
     }
-    return sizeof(struct value);
+    return HEAD_BYTES;
+}
+
+size_t value_shared_bytes(const struct value *v)
+{
+    return v->refs > 1 && v->refs != IMMORTAL ? value_bytes(v) : 0;
 }

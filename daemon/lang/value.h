@@ -55,6 +55,27 @@ static inline void value_unref_p(struct value **v)
 }
 #define cleanup_value __attribute__((__cleanup__(value_unref_p)))
 
+/*
+ * What the values of somebody take together, in about the bytes that malloc() gives. A value counts
+ * in the account that is used when it is made, in whatever thread, and until it goes; from then on
+ * nobody need know whose it was. What stands in a list or an object and elsewhere too counts in
+ * each place: as much would be taken once it is saved and loaded. A handle counts for what it
+ * keeps.
+ */
+struct value_account {
+    size_t bytes;
+    bool closed;
+};
+struct value_account *value_account_new(void);
+/* Its owner is gone; it goes with its last value. NULL is allowed. */
+void value_account_free(struct value_account *a);
+/* This thread's values count there from now on, NULL: nowhere. Returns the one before. */
+struct value_account *value_account_use(struct value_account *a);
+/* What else its owner has, or has no more. */
+void value_account_change(struct value_account *a, size_t add, size_t remove);
+/* What v takes again where it is saved elsewhere; 0: nobody else has it. */
+size_t value_shared_bytes(const struct value *v);
+
 /* Each returns a new reference. */
 struct value *value_null(void);
 struct value *value_bool(bool b);
@@ -135,6 +156,9 @@ void value_save(struct buf *out, const struct value *v);
 struct value *value_load(struct reader *r,
                          struct value *(*resolve)(void *arg, const char *kind, uint64_t id),
                          void *arg);
+
+/* The same without sharing any part; for a value without handles. */
+struct value *value_copy(const struct value *v);
 
 /* An exception value; message by format. data, cause may be NULL (borrowed). */
 struct value *error_new(const char *type, const char *format, ...)

@@ -178,3 +178,13 @@ struct value *value_load(struct reader *r,
         r->failed = true;
     return v;
 }
+
+struct value *value_copy(const struct value *v)
+{
+    struct buf data = {0};
+    value_save(&data, v);
+    struct reader r = READER(data.data, data.len);
+    struct value *copy = value_load(&r, NULL, NULL);
+    buf_release(&data);
+    return copy;
+}

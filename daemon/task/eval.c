@@ -8,13 +8,22 @@ static struct value *lookup(void *arg, uint32_t atom)
     return v ? v : program_input(t->job->program, atom);
 }
 
+static struct value *refused(const struct task *t, struct value *v, struct value **error)
+{
+    if (!job_refuse(t->job, &v))
+        return v;
+    *error = v;
+    return NULL;
+}
+
 struct value *task_try_eval(const struct task *t, const struct expr *e, struct value **error)
 {
     struct value *literal = expr_literal(e);
     if (literal)
         return value_ref(literal);
     struct names names = {lookup, (void *)(uintptr_t)t};
-    return expr_eval(e, &names, error);
+    struct value *v = expr_eval(e, &names, error);
+    return v && job_is_large(t->job) ? refused(t, v, error) : v;
 }
 
 struct value *task_eval(struct task *t, const struct expr *e)

@@ -14,6 +14,7 @@ struct job *job_new(struct runtime *rt, uint64_t id, uint32_t owner, struct prog
     job->owner = owner;
     job->objects.job = job;
     job->program = program_ref(program);
+    job->values = value_account_new();
     job->priority = program_document(program)->priority;
     job->next_task = 1;
     job->ready.next_seq = 1;
@@ -57,7 +58,7 @@ static void forget_tasks(struct job *job)
         job->rt->live -= live ? 1 : 0;
         t->outcome = OUTCOME_CANCELLED;
         t->dirty = t->ending = false;
-        t->job = NULL;
+        task_leave_job(t);
         task_unref(t);
         if (live)
             task_unref(t);
@@ -88,6 +89,7 @@ void job_free(struct job *job)
     free(job->changed);
     free(job->ended);
     program_unref(job->program);
+    value_account_free(job->values);
     free(job);
 }
 
@@ -287,7 +289,7 @@ static bool step_is_over(const struct job *job)
     return job->running && job->running->op == OP_NONE;
 }
 
-void job_run(struct job *job, unsigned *budget)
+static void run(struct job *job, unsigned *budget)
 {
     struct ready *r = &job->ready;
     while (job->phase != PHASE_OVER && (*budget > 0 || step_is_over(job))) {
@@ -297,11 +299,34 @@ void job_run(struct job *job, unsigned *budget)
         } else if (r->n > 0 && r->ring[r->head].seq < r->tick_end) {
             --*budget;
             job_touch(job); /* how far the queue has come */
+            job->values_before = job->values->bytes;
             job_dispatch(job, ready_take(r));
         } else if (!next_tick(job)) {
             return;
         }
     }
+}
+
+void job_run(struct job *job, unsigned *budget)
+{
+    struct value_account *others = value_account_use(job->values);
+    job->values_before = job->values->bytes;
+    run(job, budget);
+    value_account_use(others);
+}
+
+bool job_refuse(struct job *job, struct value **v)
+{
+    const size_t *now = &job->values->bytes, before = job->values_before;
+    bool small =
+        *now <= before + SMALL_GROWTH_BYTES && *now <= JOB_MAX_VALUE_BYTES + JOB_SPARE_VALUE_BYTES;
+    if (*now <= before || small || !job_is_large(job))
+        return false;
+    value_unref(*v);
+    job->values_before = *now;
+    *v = error_new("RuntimeError", "the values of the job take more than %d MiB",
+                   (int)(JOB_MAX_VALUE_BYTES >> 20));
+    return true;
 }
 
 void job_print(struct job *job, const char *text, size_t len)

@@ -17,6 +17,9 @@ enum {
     JOB_FEW_TASKS = 1000,    /* see runtime_limit_tasks() */
     STEP_MAX_NODES = 100000, /* of a job that is ended from outside: see job_interrupt() */
     TASK_MAX_STACK_BYTES = 256 * 1024,
+    JOB_MAX_VALUE_BYTES = 256 * 1024 * 1024, /* of all its values together; see job_is_full() */
+    JOB_SPARE_VALUE_BYTES = 16 * 1024 * 1024,
+    SMALL_GROWTH_BYTES = 64 * 1024,
 };
 
 enum handle_type {
@@ -51,6 +54,8 @@ struct job {
     uint64_t id;
     uint32_t owner; /* whose named objects it uses */
     struct program *program;
+    struct value_account *values;
+    size_t values_before;  /* their bytes when this step began, or went on after an error */
     int priority;          /* of its commands unless they say */
     struct job *next_work; /* in the runtime's queue */
     bool queued, dirty, stop, fresh, killed;
@@ -119,6 +124,16 @@ void job_soon_task(struct job *job, enum handle_type type, struct task *t);
 /* Runs ticks until nothing is left to run now, or the budget is over. */
 void job_run(struct job *job, unsigned *budget);
 bool job_has_work(const struct job *job);
+
+static inline bool job_is_large(const struct job *job)
+{
+    return job->values->bytes > JOB_MAX_VALUE_BYTES;
+}
+/*
+ * Of a large job, whose values have grown since values_before: true: *v is released, and now an
+ * error. What little a clean-up needs is still had, until the spare bytes are used up too.
+ */
+bool job_refuse(struct job *job, struct value **v);
 
 /* The job's end (end.c). */
 void job_kill(struct job *job);

@@ -110,7 +110,7 @@ static struct value *command_error(const struct leaf_run *run, const struct leaf
     return error;
 }
 
-void leaf_take_outcome(struct leaf_run *run, const struct leaf_outcome *o)
+static void take_outcome(struct leaf_run *run, const struct leaf_outcome *o)
 {
     if (run->leaf.spec.request)
         http_take_outcome(run, o);
@@ -122,6 +122,17 @@ void leaf_take_outcome(struct leaf_run *run, const struct leaf_outcome *o)
         run->error = command_error(run, o);
     else
         run->result = result_of(o);
+}
+
+void leaf_take_outcome(struct leaf_run *run, const struct leaf_outcome *o)
+{
+    struct job *job = run->job;
+    struct value_account *others = value_account_use(job->values);
+    job->values_before = job->values->bytes;
+    take_outcome(run, o);
+    if (run->result && job_refuse(job, &run->result))
+        run->error = steal(&run->result);
+    value_account_use(others);
 }
 
 /* Wanted again, as another leaf: the old one is gone for the scheduler. */

@@ -96,6 +96,13 @@ static void push(struct lines *l, const char *data, size_t len, uint64_t next)
     compact(l);
 }
 
+/* The buffer counts among the values of the job. */
+static void count_buffer(struct lines *l)
+{
+    value_account_change(l->run.job->values, l->data.cap, l->charge);
+    l->charge = l->data.cap;
+}
+
 /* ---- what is wanted, what is told ---- */
 
 static bool wants(struct lines *l)
@@ -181,13 +188,17 @@ void runtime_leaf_data(struct runtime *rt, struct leaf *leaf, const char *data, 
     struct lines *l = of(container_of(leaf, struct leaf_run, leaf));
     if (leaf->cancelled || l->eof)
         return;
+    struct value *full = NULL;
+    struct job *job = l->run.job;
+    job->values_before = job->values->bytes;
     push(l, data, len, next);
-    if (lost) {
+    count_buffer(l);
+    if (lost || (job_is_large(job) && job_refuse(job, &full))) {
         l->eof = true;
         cut_half_line(l);
-        if (l->total != UINT64_MAX || !l->run.error) {
+        if (full || l->total != UINT64_MAX || !l->run.error) {
             value_unref(l->run.error);
-            l->run.error = error_new("LostError", "%s", lost);
+            l->run.error = full ? full : error_new("LostError", "%s", lost);
         }
         task_touch(l->run.task);
     } else if (leaf->state == LEAF_ENDED && l->read >= l->total) {
@@ -242,6 +253,7 @@ void lines_free(struct lines *l)
     if (leaf->attempt && map_get(&job->rt->attempts, leaf->attempt) == leaf)
         map_remove(&job->rt->attempts, leaf->attempt);
     buf_release(&l->data);
+    count_buffer(l);
     free(l->marks);
     value_unref(l->leaving);
     leaf_run_release(&l->run);
@@ -271,6 +283,7 @@ enum lines_state lines_next(struct lines *l, struct value **v)
         return too_long(v);
     l->off += len + whole;
     compact(l);
+    count_buffer(l);
     update(l);
     return LINES_ITEM;
 }

@@ -28,6 +28,7 @@ struct lines_mark {
 struct lines {
     struct leaf_run run; /* first; its error: what the loop ends with */
     struct buf data;
+    size_t charge;       /* for it, of the job's values */
     size_t off, scanned; /* before off: taken; from off to before scanned: no end of a line */
     struct lines_mark *marks;
     size_t n_marks, cap_marks;

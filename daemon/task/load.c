@@ -315,8 +315,10 @@ bool runtime_load_finish(struct job_loader *l, struct err *err)
 {
     struct runtime *rt = l->rt;
     struct job *job = l->job;
+    struct value_account *others = value_account_use(job->values);
     bool ok =
         !map_get(&rt->jobs, job->id) ? load_job(l) && !l->why : load_fail(l, "it is there already");
+    value_account_use(others);
     load_handles(l); /* also before it is freed: the queue owns some of what they name */
     if (!ok) {
         refuse(l, err, l->why ? l->why : "damaged rows");

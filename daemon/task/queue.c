@@ -49,11 +49,23 @@ static void counted(struct object *q, size_t n, size_t bytes)
     q->use->item_bytes += bytes;
 }
 
+/* What is in a queue with a name is no job's: a value of its own, counted nowhere else. */
+static struct value *for_all(const struct value *item)
+{
+    struct value_account *job = value_account_use(NULL);
+    struct value *copy = value_copy(item);
+    value_account_use(job);
+    return copy;
+}
+
 bool queue_put_nowait(struct object *q, struct value *item, struct value **error)
 {
-    if (!may_put(q, item, error) || !items_put(q->items, item, error))
+    if (!may_put(q, item, error))
         return false;
-    counted(q, 1, value_bytes(item));
+    cleanup_value struct value *v = q->named ? for_all(item) : value_ref(item);
+    if (!items_put(q->items, v, error))
+        return false;
+    counted(q, 1, value_bytes(v));
     q->value++;
     object_touch(q);
     waiters_wake(&q->waiters[LIST_GETTERS], false);
@@ -89,7 +101,12 @@ struct value *queue_end(struct object *q, struct queue_item *it)
 struct value *queue_get_nowait(struct object *q, struct value **error)
 {
     struct queue_item *it = queue_borrow(q, error);
-    return it ? queue_end(q, it) : NULL;
+    struct value *item = it ? queue_end(q, it) : NULL;
+    if (!item || !q->named)
+        return item;
+    struct value *own = value_copy(item); /* the job's that got it */
+    value_unref(item);
+    return own;
 }
 
 bool queue_task_done(struct object *q, struct value **error)

@@ -76,9 +76,19 @@ struct value *task_in_context(const struct task *t, struct value *error)
     return with;
 }
 
+enum completion task_refuse(struct task *t, enum completion how, struct value **v)
+{
+    if (how == DONE_RAISE && strcmp(error_type(*v), "CancelledError") == 0)
+        return how;
+    return job_refuse(t->job, v) ? DONE_RAISE : how;
+}
+
 void task_raise(struct task *t, struct value *error)
 {
-    task_done(t, DONE_RAISE, task_in_context(t, error));
+    error = task_in_context(t, error);
+    if (job_is_large(t->job))
+        task_refuse(t, DONE_RAISE, &error);
+    task_done(t, DONE_RAISE, error);
 }
 
 void task_suspend(struct task *t, enum wait_kind wait, void *x)
@@ -170,6 +180,8 @@ static void deliver(struct task *t)
 
 bool task_go(struct task *t, unsigned *budget)
 {
+    if (job_is_large(t->job) && t->op == OP_DELIVER)
+        t->how = (uint8_t)task_refuse(t, (enum completion)t->how, &t->value);
     while (t->op != OP_NONE) {
         if (*budget == 0)
             return false;

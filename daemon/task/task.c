@@ -109,6 +109,7 @@ void task_release(struct task *t)
         keeps_forget(t->job, t->id);
         *(t->prev ? &t->prev->next : &t->job->first) = t->next;
         *(t->next ? &t->next->prev : &t->job->last) = t->prev;
+        task_leave_job(t);
     }
     value_unref(t->value);
     callbacks_release(&t->callbacks);
@@ -222,10 +223,25 @@ static void set_outcome(struct task *t, enum completion how, struct value *v)
     t->unretrieved = t->outcome == OUTCOME_ERROR;
 }
 
+static void charge(struct task *t, size_t bytes)
+{
+    value_account_change(t->job->values, bytes, t->charge);
+    t->charge = (uint32_t)bytes;
+}
+
+void task_leave_job(struct task *t)
+{
+    charge(t, 0);
+    t->job = NULL;
+}
+
 void task_end(struct task *t, enum completion how, struct value *v)
 {
     struct job *job = t->job;
     t->op = OP_NONE;
+    charge(t, value_shared_bytes(v)); /* it is in a row of its own */
+    if (job_is_large(job) && (how = task_refuse(t, how, &v)) == DONE_RAISE)
+        charge(t, value_shared_bytes(v));
     set_outcome(t, how, v);
     t->finished_us = job->now_us;
     free(steal(&t->stack));

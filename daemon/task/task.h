@@ -61,6 +61,7 @@ struct task {
     uint32_t used, cap; /* of the stack */
     uint32_t top;       /* where the top activation begins */
     uint32_t mark;      /* the gather that took it last */
+    uint32_t charge;    /* of the job's values, for an outcome that others have too */
     char *stack;
     const struct node *root;    /* what it runs */
     const struct node *op_node; /* of OP_START */
@@ -102,6 +103,8 @@ void task_end(struct task *t, enum completion how, struct value *v);
 void task_touch(struct task *t);
 /* It runs and waits no more: its stack goes away. */
 void task_detach(struct task *t);
+/* Nothing of it counts for the job any more. */
+void task_leave_job(struct task *t);
 /* Its stack, variables and outcome go away, without effects: the job is over. */
 void task_clear(struct task *t);
 enum task_state task_state_of(const struct task *t);
@@ -163,6 +166,10 @@ void task_yield(struct task *t);
 void task_sleep(struct task *t, struct timer **slot, double seconds);
 /* The future of WAIT_OWN has come or was cancelled: the task wakes in the next tick. */
 void wait_settle(struct task *t, enum future_state state);
+
+/* The values of the job are many: whether this one, which the task is to go on or to end with, is
+ * let go for an error. */
+enum completion task_refuse(struct task *t, enum completion how, struct value **v);
 
 /* Puts a frame with its own variables on the stack and starts body in it; takes over the scope. */
 void task_enter(struct task *t, struct scope *s, const struct node *body);

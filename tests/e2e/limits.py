@@ -140,6 +140,80 @@ def test_a_task_with_too_much_is_cancelled():
         equal(c.run([])["state"], "succeeded")
 
 
+def branches(count, *body):
+    return {"gather": {"for": "i", "in": {"range": count}, "do": list(body)}}
+
+
+TEXT = {"set": {"a": "x" * MIB}}
+# Each grows without end, or to some GiB.
+GROWING = {
+    "strings": [TEXT, {"set": {"s%d" % i: "${a}" * 7 for i in range(500)}}],
+    "lists in lists": [{"set": {"l": ["x" * 1000]}}, *[{"set": {"l": ["...${l}", "...${l}"]}}] * 13,
+                       *({"set": {"l%d" % i: ["${l}"]}} for i in range(400))],
+    "appended": [TEXT, branches(100, {"set": {"l": []}},
+                                {"for": "k", "in": {"range": 13}, "do": {"set": {"l": ["...${l}", "${a}${i}"]}}},
+                                {"sleep": 1000})],
+    "variables of a task": [{"set": {"a": "x" * (7 * MIB)}}, *({"set": {"v%d" % i: ["${a}", i]}} for i in range(40)),
+                            {"sleep": 1000}],
+    "variables of tasks": [branches(1000, {"set": {"a": "x" * 1000}}, {"set": {"b": "${a}" * 1000}}, {"sleep": 1000})],
+    "results": [TEXT, branches(400, {"return": "${a}${i}"})],
+    "one result": [TEXT, branches(400, {"return": "${a}"})],
+    "items": [TEXT, {"queue": {}, "as": "q"},
+              {"for": "i", "in": {"range": 400}, "do": {"put": "${a}${i}", "into": "${q}"}}],
+    "errors": [TEXT, branches(400, {"try": [{"raise": {"type": "E", "message": "m", "data": "${a}"}}],
+                                    "except": [{"type": "E", "do": [{"sleep": 1000}]}]})],
+    "lines": [branches(30, {"for": "line", "in": {"lines": {"sh": "head -c 15000000 /dev/zero | tr '\\0' x; echo; echo"}},
+                            "do": [{"sleep": 1000}]})],
+}
+
+
+def test_the_values_of_a_job_are_limited():
+    with daemon.client() as c:
+        before = memory_bytes()
+        other = c.submit([{"for": "i", "in": {"ticker": 0.01}, "do": {"print": "${i}"}}])
+        for name, body in GROWING.items():
+            job = c.finish(c.submit(body), 120)
+            equal(job["state"], "failed", name)
+            equal((job["error"]["type"], job["error"]["message"]),
+                  ("RuntimeError", "the values of the job take more than 256 MiB"), name)
+            with open("/proc/%d/status" % daemon.process.pid, encoding="ascii") as f:
+                peak = int(f.read().split("VmHWM:")[1].split()[0]) << 10
+            check(peak < before + 900 * MIB, "%s: %d MiB" % (name, peak // MIB))
+        equal(c.call("job.get", id=other)["state"], "running")
+        c.call("job.cancel", id=other)
+        c.finish(other)
+        wait_until(lambda: memory_bytes() < before + 250 * MIB, "its memory to be free again")
+
+
+def test_a_job_at_its_limit_cleans_up():
+    with daemon.client() as c:
+        job = c.run([TEXT, {"try": [{"set": {"s%d" % i: "${a}" * 7 for i in range(50)}}],
+                            "finally": [{"run": ["echo", "cleaned"], "as": "r"}, {"print": "${r.stdout}"}]}])
+        equal(job["error"]["type"], "RuntimeError")
+        equal(c.call("log.read", id=job["id"], stream="output", offset=0, limit=100)["data"], "cleaned\n")
+
+
+def test_what_a_job_holds_is_known_after_a_restart():
+    """Two thirds before, two thirds after."""
+    fill = [{"set": {"%s%d" % (name, i): "${a}" * 7 for i in range(24)}} for name in "st"]
+    with daemon.client() as c:
+        job = c.submit([TEXT, fill[0], {"print": "filled"}, {"sleep": 3}, fill[1]])
+        wait_until(lambda: c.call("log.read", id=job, stream="output", offset=0, limit=100)["data"], "the first")
+    daemon.restart()
+    with daemon.client() as c:
+        equal(c.finish(job, 120)["error"]["type"], "RuntimeError")
+        equal(c.run([TEXT, fill[0]])["state"], "succeeded")
+
+
+def test_a_queue_with_a_name_counts_for_itself():
+    """What was put, or got and done with, is not the job's any more."""
+    with daemon.client() as c:
+        job = c.finish(c.submit([TEXT, {"queue": {"name": "passing", "maxsize": 10}, "as": "q"},
+                     {"gather": [{"for": "i", "in": {"range": 400}, "do": {"put": "${a}${i}", "into": "${q}"}},
+                                 {"for": "i", "in": {"range": 400}, "do": {"get": "${q}"}}]}]), 120)
+        equal(job["state"], "succeeded", job["error"])
+
+
 if __name__ == "__main__":
     with daemon:
         run_tests(globals(), sys.argv[1:])
