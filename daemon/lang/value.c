@@ -81,7 +81,9 @@ void value_unref(struct value *v)
     if (!v || v->refs == IMMORTAL || --v->refs > 0)
         return;
     size_t charge = account_chunk(sizeof(struct number));
-    if (v->type == VALUE_STRING) {
+    if (v->type <= VALUE_REAL) {
+        ; /* a number */
+    } else if (v->type == VALUE_STRING) {
         charge = account_chunk(sizeof(struct string) + AS(string, v)->len + 1);
     } else if (v->type == VALUE_LIST) {
         struct list *l = AS(list, v);

@@ -8,7 +8,8 @@ static struct value *lookup(void *arg, uint32_t atom)
     return v ? v : program_input(t->job->program, atom);
 }
 
-static struct value *refused(const struct task *t, struct value *v, struct value **error)
+static __attribute__((noinline)) struct value *refused(const struct task *t, struct value *v,
+                                                       struct value **error)
 {
     if (!job_refuse(t->job, &v))
         return v;
@@ -16,7 +17,7 @@ static struct value *refused(const struct task *t, struct value *v, struct value
     return NULL;
 }
 
-struct value *task_try_eval(const struct task *t, const struct expr *e, struct value **error)
+static inline struct value *eval(const struct task *t, const struct expr *e, struct value **error)
 {
     struct value *literal = expr_literal(e);
     if (literal)
@@ -26,10 +27,15 @@ struct value *task_try_eval(const struct task *t, const struct expr *e, struct v
     return v && job_is_large(t->job) ? refused(t, v, error) : v;
 }
 
+struct value *task_try_eval(const struct task *t, const struct expr *e, struct value **error)
+{
+    return eval(t, e, error);
+}
+
 struct value *task_eval(struct task *t, const struct expr *e)
 {
     struct value *error = NULL;
-    struct value *v = task_try_eval(t, e, &error);
+    struct value *v = eval(t, e, &error);
     if (!v)
         task_raise(t, error);
     return v;
