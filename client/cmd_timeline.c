@@ -95,8 +95,7 @@ static int run(struct cli *c, const struct options *o, int argc, char **argv)
     if (!conn_open(&conn, c, &err))
         return cli_fail(c, &err);
     json_int_t id = ids_resolve_one(&conn, argc > 0 ? argv[0] : "last", &err);
-    json_t *tree =
-        id != 0 ? conn_ask(&conn, "job.tree", json_pack("{s:I}", "id", id), &err) : NULL;
+    json_t *tree = id != 0 ? conn_ask(&conn, "job.tree", json_pack("{s:I}", "id", id), &err) : NULL;
     int status = tree != NULL ? show(c, o, tree) : cli_fail(c, &err);
     json_decref(tree);
     conn_close(&conn);
