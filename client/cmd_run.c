@@ -119,6 +119,7 @@ static int add_command(struct cli *c, const struct options *o, int argc, char **
 
 static const struct option run_options[] = {
     OPTIONS_JOB,
+    OPTION_TEXT("on-end", 0, job.on_end, "SCRIPT", "run this then, whatever came of it"),
     OPTION_FLAG("stdin", 0, use_stdin, "send coro's stdin along; else the command's is /dev/null"),
     OPTIONS_END,
 };
@@ -139,6 +140,7 @@ const struct command command_run = {
 
 static const struct option add_options[] = {
     OPTIONS_JOB,
+    OPTION_TEXT("on-end", 0, job.on_end, "SCRIPT", "run this then, whatever came of it"),
     OPTION_FLAG("stdin", 0, use_stdin, "send coro's stdin along; else the command's is /dev/null"),
     OPTIONS_END,
 };

@@ -56,6 +56,8 @@ struct options {
         OPTION_TEXT("priority", 0, job.priority, "N", "higher ones start first"),                  \
         OPTION_TEXT("timeout", 0, job.timeout, "DURATION", "end a command that takes longer"),     \
         OPTION_TEXT("retry", 0, job.retry, "N", "try a command up to N times"),                    \
+        OPTION_SIZE("mem", 0, job.mem_bytes, "SIZE", "address space a command may use: 512M, 4G"), \
+        OPTION_TEXT("cpu", 0, job.cpu, "DURATION", "processor time it may use"),                   \
         OPTION_TEXT("key", 0, job.key, "KEY", "the same key and command give the same job"),       \
         OPTION_LIST("label", 'l', job.labels, job.n_labels, "KEY[=VALUE]", "put a label on it"),   \
         OPTION_TEXT("cwd", 0, job.cwd, "DIRECTORY", "where it runs, if not here"),                 \

@@ -18,6 +18,23 @@
 #define PATIENCE_S   60
 #define MISTAKES_MAX 100 /* the daemon tells no more of them */
 
+/* As setrlimit(2) has them: address space in bytes, processor time in whole seconds. */
+static bool fill_limits(const struct job_options *o, json_t *node, struct err *err)
+{
+    json_t *limits = json_object();
+    double s;
+
+    json_object_set_new(node, "limits", limits);
+    if (o->mem_bytes > 0)
+        json_object_set_new(limits, "as", json_integer(o->mem_bytes));
+    if (o->cpu != NULL) {
+        if (!text_duration(o->cpu, &s, err))
+            return err_prefix(err, "--cpu");
+        json_object_set_new(limits, "cpu", json_integer((json_int_t)(s + 0.999)));
+    }
+    return true;
+}
+
 bool job_options_node(const struct job_options *o, json_t *node, struct err *err)
 {
     if (o->timeout != NULL) {
@@ -32,6 +49,8 @@ bool job_options_node(const struct job_options *o, json_t *node, struct err *err
             return err_prefix(err, "--retry");
         json_object_set_new(node, "retry", json_integer(n));
     }
+    if (o->mem_bytes > 0 || o->cpu != NULL)
+        return fill_limits(o, node, err);
     return true;
 }
 
@@ -182,6 +201,9 @@ json_t *job_options_command(const struct job_options *o, size_t argc, char *cons
         json_decref(node);
         return NULL;
     }
+    if (o->on_end != NULL)
+        node =
+            json_pack("{s:o, s:{s:s, s:b}}", "try", node, "finally", "sh", o->on_end, "check", 0);
     cleanup_free char *line = words_line(argv, argc, 120);
     return job_options_document(o, node, line, err);
 }

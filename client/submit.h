@@ -15,7 +15,9 @@
 struct job_options {
     const char *name, *pool, *key, *cwd;
     const char *priority, *timeout, *retry; /* as they were typed; NULL: not given */
-    const char **labels, **env;             /* KEY=VALUE…; env also NAME: the caller's */
+    const char *cpu, *on_end;
+    int64_t mem_bytes;          /* 0: not given */
+    const char **labels, **env; /* KEY=VALUE…; env also NAME: the caller's */
     size_t n_labels, n_env;
     bool hold;
     const char *delay, *at;
@@ -23,7 +25,7 @@ struct job_options {
     size_t n_after, n_after_any, n_after_fail;
 };
 
-/* Puts timeout and retry on a node. False: *err. */
+/* Puts timeout, retry and limits on a node. False: *err. */
 bool job_options_node(const struct job_options *o, json_t *node, struct err *err);
 /* The document around `main` (taken over): name (fallback when none was given), pool, priority,
  * labels, cwd, env, hold, delay, at. NULL: *err. */

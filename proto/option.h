@@ -81,6 +81,13 @@ struct option {
         .offset = OPTION_AT(member, const char **), .count_offset = OPTION_AT(n_member, size_t),   \
         .arg = (ar), .help = (hlp)                                                                 \
     }
+/* A size in bytes; 0: not given. */
+#define OPTION_SIZE(nm, let, member, ar, hlp)                                                      \
+    {                                                                                              \
+        .name = (nm), .letter = (let), .type = OPTION_TYPE_SIZE, .where = OPTION_ON_LINE,          \
+        .offset = OPTION_AT(member, int64_t), .min = 1, .max = INT64_MAX, .arg = (ar),             \
+        .help = (hlp)                                                                              \
+    }
 #define OPTION_INT(nm, let, member, lo, hi, std, ar, hlp)                                          \
     {                                                                                              \
         .name = (nm), .letter = (let), .type = OPTION_TYPE_INT, .where = OPTION_ON_LINE,           \

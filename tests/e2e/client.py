@@ -177,7 +177,12 @@ def test_add_and_its_options():
     equal((again["id"], again["existing"]), (first["id"], True))
     r = home.coro("add", "--key", "only once", "false")
     equal(r.status, 125, repr(r))
-    for wrong in (["--priority", "x"], ["--retry", "0"], ["--timeout", "soon"], ["-e", "=x"]):
+    limits = home.ok("run", "--mem", "512M", "--cpu", "2m", "--", "sh", "-c", "ulimit -v; ulimit -t")
+    equal(limits, "524288\n120\n")
+    r = home.coro("run", "--on-end", "echo ended as job $CORO_JOB; exit 7", "--", "sh", "-c", "exit 3")
+    equal(r.status, 3, repr(r))
+    check(re.fullmatch(r"ended as job \d+\n", r.out), r.out)
+    for wrong in (["--mem", "much"], ["--cpu", "-1"], ["--priority", "x"], ["--retry", "0"], ["--timeout", "soon"], ["-e", "=x"]):
         equal(home.coro("add", *wrong, "true").status, 2, repr(wrong))
 
 
