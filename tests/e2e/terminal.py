@@ -32,7 +32,7 @@ def test_watch_shows_what_goes_on():
     job = home.submit(TREE).out.strip()
     with Screen(home, 90, 24) as s:
         s.type("coro watch")
-        screen = s.until("42 of it")
+        screen = s.until(lambda t: "42 of it" in t and "▶ running" in t)
         lines = times_away(screen).split("\n")
         check(lines[0].startswith("coro  1 live  default "), screen)
         check(lines[1].startswith(HEAD) and len(lines[1]) == 90, screen)
