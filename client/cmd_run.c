@@ -80,6 +80,7 @@ static int run_command(struct cli *c, const struct options *o, int argc, char **
                            .job = get_int(accepted, "id"),
                            .streams = "both",
                            .wait = true,
+                           .live = true,
                            .detach = true};
         status = follow_run(&f, &err);
         if (status == EXIT_COROD)

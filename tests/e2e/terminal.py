@@ -192,6 +192,18 @@ def test_map_s_live_lines():
             check("▶" not in screen and "░" not in screen and "left" not in screen, screen)
 
 
+def test_a_command_that_takes_its_time():
+    """A line below its output says so, and is gone with it."""
+    home.coro("cancel", "all")
+    with tempfile.TemporaryDirectory() as d, Screen(home, 70, 24) as s:
+        s.type("coro run -- sh -c 'echo one; while [ ! -e %s/a ]; do sleep 0.02; done; echo two'; echo $?" % d)
+        screen = s.until(lambda t: re.search(r"^▶ sh -c .* \d", t, re.M))
+        check(re.search(r"^one\n▶ ", screen, re.M), screen)
+        open(d + "/a", "w").close()
+        screen = s.until(lambda t: re.search(r"^two\n0$", t, re.M))
+        check("▶" not in screen, screen)
+
+
 def test_what_runs_is_shown_below_the_output():
     home.coro("cancel", "all")
     with tempfile.TemporaryDirectory() as d:
