@@ -174,11 +174,18 @@ def test_a_follower_hears_of_it():
         follow = f.call("log.follow", id=job, stream="both")["subscription"]
         c.call("job.remove", id=job)
         seen = []
-        while not any(p.get("type") == "job.removed" for _, p in seen):
+
+        def followed():
+            return [p for _, p in seen if p.get("subscription") == follow]
+
+        def is_told():
+            return any(p.get("eof") or "removed" in p.get("message", "") for p in followed())
+
+        # In either order: the follower is told when it looks again.
+        while not any(p.get("type") == "job.removed" for _, p in seen) or not is_told():
             seen.append(f.notification())
         equal([p["job"] for _, p in seen if p.get("type") == "job.removed"], [job])
-        last = [p for _, p in seen if p.get("subscription") == follow]
-        check(last and (last[-1].get("eof") or "removed" in last[-1].get("message", "")), str(seen))
+        check(followed()[-1].get("eof") or "removed" in followed()[-1].get("message", ""), str(seen))
         open(gate, "w").close()
         wait_until(all_gone, "removal")
 
