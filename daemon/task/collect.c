@@ -35,7 +35,8 @@ static void collect_task(struct job *job, struct task *t, const struct runtime_s
                            .created_us = t->created_us,
                            .frame = frame->data,
                            .frame_len = frame->len};
-    sink->task(arg, &row);
+    if (sink->task)
+        sink->task(arg, &row);
     buf_release(&name);
 }
 
@@ -55,7 +56,8 @@ static void collect_end(struct job *job, struct task *t, const struct runtime_si
                                .result = result->data,
                                .result_len = result->len,
                                .error = error.len ? buf_cstr(&error) : NULL};
-    sink->task_end(arg, &row);
+    if (sink->task_end)
+        sink->task_end(arg, &row);
     buf_release(&error);
     callbacks_release(&t->callbacks);
 }
@@ -70,7 +72,8 @@ static void collect_job(struct job *job, const struct runtime_sink *sink, void *
     coro_list_sweep(&job->left);
     buf_clear(&data);
     job_save(job, &data);
-    sink->job(arg, job->id, data.data, data.len);
+    if (sink->job)
+        sink->job(arg, job->id, data.data, data.len);
     buf_release(&data);
     for (size_t i = 0; i < job->n_ended; i++)
         job->ended[i]->ending = false;

@@ -32,7 +32,8 @@ static void collect_last_id(struct named_objects *all, const struct runtime_sink
     put_varint(&data, all->home.last_id);
     struct object_row row = {
         .fresh = all->stored_id == 0, .state = data.data, .state_len = data.len};
-    sink->object(arg, &row);
+    if (sink->object)
+        sink->object(arg, &row);
     all->stored_id = all->home.last_id;
     buf_release(&data);
 }
@@ -40,7 +41,7 @@ static void collect_last_id(struct named_objects *all, const struct runtime_sink
 void named_collect(struct runtime *rt, const struct runtime_sink *sink, void *arg)
 {
     struct named_objects *all = &rt->named;
-    for (size_t i = 0; i < all->n_gone; i++)
+    for (size_t i = 0; sink->object_gone && i < all->n_gone; i++)
         sink->object_gone(arg, 0, all->gone[i]);
     all->n_gone = 0;
     objects_collect(&all->home, sink, arg);

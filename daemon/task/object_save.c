@@ -17,9 +17,9 @@ static void collect_items(struct object *o, const struct runtime_sink *sink, voi
                           struct buf *data)
 {
     struct queue_items *l = o->items;
-    for (size_t i = 0; i < l->n_gone; i++)
+    for (size_t i = 0; sink->items_gone && i < l->n_gone; i++)
         sink->items_gone(arg, job_of(o), o->id, l->gone[i].first, l->gone[i].last);
-    for (const struct queue_item *it = l->fresh_first; it; it = it->next) {
+    for (const struct queue_item *it = l->fresh_first; sink->item && it; it = it->next) {
         buf_clear(data);
         value_save(data, it->value);
         struct item_row row = {.job = job_of(o),
@@ -51,7 +51,8 @@ static void collect_object(struct object *o, const struct runtime_sink *sink, vo
                              .fresh = !o->collected,
                              .state = data->data,
                              .state_len = data->len};
-    sink->object(arg, &row);
+    if (sink->object)
+        sink->object(arg, &row);
     o->collected = o->home->rows = true;
     if (o->items)
         collect_items(o, sink, arg, data);
@@ -61,7 +62,7 @@ void objects_collect(struct object_home *home, const struct runtime_sink *sink, 
 {
     struct buf data = {0};
     if (home->job && home->job->phase == PHASE_OVER) {
-        if (home->rows)
+        if (home->rows && sink->objects_gone)
             sink->objects_gone(arg, home->job->id);
         return;
     }
@@ -72,7 +73,7 @@ void objects_collect(struct object_home *home, const struct runtime_sink *sink, 
             collect_object(o, sink, arg, &data);
             continue;
         }
-        if (o->collected)
+        if (o->collected && sink->object_gone)
             sink->object_gone(arg, job_of(o), o->id);
         object_free(o);
     }

@@ -154,12 +154,6 @@ void runtime_limit_tasks(struct runtime *rt, size_t max)
     rt->max_live = max;
 }
 
-size_t runtime_value_bytes(struct runtime *rt, uint64_t id)
-{
-    const struct job *job = map_get(&rt->jobs, id);
-    return job ? job->values->bytes : 0;
-}
-
 size_t runtime_live_tasks(const struct runtime *rt)
 {
     return rt->live;

@@ -256,6 +256,7 @@ struct item_row {
     const char *value;
     size_t value_len;
 };
+/* A member that is NULL: nobody wants to know of those. */
 struct runtime_sink {
     void (*task)(void *arg, const struct task_row *row);
     void (*task_end)(void *arg, const struct task_end_row *row);
@@ -307,8 +308,6 @@ void runtime_expect_others(struct runtime *rt);
 void runtime_limit_tasks(struct runtime *rt, size_t max);
 /* value_bytes() from which on a variable is worth a row of its own (keep.h); for tests: all are. */
 void runtime_keep_from(struct runtime *rt, size_t bytes);
-/* What the job's values take together (lang/value.h); 0 when it is not live. */
-size_t runtime_value_bytes(struct runtime *rt, uint64_t job);
 size_t runtime_live_tasks(const struct runtime *rt);
 
 /* The node kinds, for program_parse(). */

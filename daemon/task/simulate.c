@@ -263,58 +263,7 @@ static void sink_end(void *arg, const struct task_end_row *row)
     weigh(arg, row->task, row->result_len);
 }
 
-static void sink_job(void *arg, uint64_t job, const char *state, size_t len)
-{
-    (void)arg;
-    (void)job;
-    (void)state;
-    (void)len;
-}
-
-static void sink_object(void *arg, const struct object_row *row)
-{
-    (void)arg;
-    (void)row;
-}
-
-static void sink_object_gone(void *arg, uint64_t job, uint32_t object)
-{
-    (void)arg;
-    (void)job;
-    (void)object;
-}
-
-static void sink_item(void *arg, const struct item_row *row)
-{
-    (void)arg;
-    (void)row;
-}
-
-static void sink_items_gone(void *arg, uint64_t job, uint32_t object, uint64_t first, uint64_t last)
-{
-    (void)arg;
-    (void)job;
-    (void)object;
-    (void)first;
-    (void)last;
-}
-
-static void sink_objects_gone(void *arg, uint64_t job)
-{
-    (void)arg;
-    (void)job;
-}
-
-static const struct runtime_sink sink = {
-    .task = sink_task,
-    .task_end = sink_end,
-    .job = sink_job,
-    .object = sink_object,
-    .object_gone = sink_object_gone,
-    .item = sink_item,
-    .items_gone = sink_items_gone,
-    .objects_gone = sink_objects_gone,
-};
+static const struct runtime_sink sink = {.task = sink_task, .task_end = sink_end};
 
 struct simulation *simulation_new(struct program *program, bool trace)
 {

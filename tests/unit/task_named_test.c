@@ -38,59 +38,10 @@ static void start(struct runtime *rt, uint64_t id, uint32_t owner, const char *d
     program_unref(p);
 }
 
-static void sink_nothing(void *arg, const struct task_row *row)
-{
-    (void)arg;
-    (void)row;
-}
-static void sink_end(void *arg, const struct task_end_row *row)
-{
-    (void)arg;
-    (void)row;
-}
-static void sink_job(void *arg, uint64_t job, const char *state, size_t len)
-{
-    (void)arg;
-    (void)job;
-    (void)state;
-    (void)len;
-}
-static void sink_object(void *arg, const struct object_row *row)
-{
-    (void)arg;
-    (void)row;
-}
-static void sink_gone(void *arg, uint64_t job, uint32_t object)
-{
-    (void)arg;
-    (void)job;
-    (void)object;
-}
-static void sink_item(void *arg, const struct item_row *row)
-{
-    (void)arg;
-    (void)row;
-}
-static void sink_items_gone(void *arg, uint64_t job, uint32_t object, uint64_t first, uint64_t last)
-{
-    (void)arg;
-    (void)job;
-    (void)object;
-    (void)first;
-    (void)last;
-}
-static void sink_objects_gone(void *arg, uint64_t job)
-{
-    (void)arg;
-    (void)job;
-}
-
 static void collect(struct runtime *rt)
 {
-    static const struct runtime_sink sink = {sink_nothing,    sink_end,         sink_job,
-                                             sink_object,     sink_gone,        sink_item,
-                                             sink_items_gone, sink_objects_gone};
-    runtime_collect(rt, &sink, NULL);
+    static const struct runtime_sink nobody = {0};
+    runtime_collect(rt, &nobody, NULL);
 }
 
 static void go(struct runtime *rt, int64_t now_us)
