@@ -18,7 +18,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from corod import (Daemon, built_with_faults, equal, finish, processes_with, program, test, wait_until,  # noqa: E402
                    with_children)
-from torture import World, judge  # noqa: E402
+from torture import World, at_work  # noqa: E402
 
 
 def state(pid):
@@ -117,22 +117,13 @@ class Machine(World):
 
 def deaths(options):
     world = Machine(options.seed)
-    try:
-        world.begin()
+    with at_work(world, options.keep):
         for n in range(options.deaths):
             time.sleep(world.rng.random() * options.pause)
             world.die()
             world.daemon.start()
             if (n + 1) % 50 == 0:
                 print("%d deaths" % (n + 1), flush=True)
-        world.end()
-        judge(world, options.keep)
-    except BaseException:
-        world.ending = True
-        world.show()
-        raise
-    finally:
-        world.daemon.end()
 
 
 def test_what_ran_is_lost():

@@ -10,6 +10,7 @@ and at every named fault point (proto/errinj.def), then an independent look at w
 """
 import argparse
 import collections
+import contextlib
 import http.server
 import json
 import os
@@ -301,13 +302,28 @@ def judge(world, keep=None):
     check(c.counts["jobs"] > 0 and c.counts["commands"] > 0, "nothing was done")
 
 
+@contextlib.contextmanager
+def at_work(world, keep, *begin):
+    """The world with its clients, from World.begin() to the judgement; a failure shows how it was."""
+    try:
+        world.begin(*begin)
+        yield
+        world.end()
+        judge(world, keep)
+    except BaseException:
+        world.ending = True
+        world.show()
+        raise
+    finally:
+        world.daemon.end()
+
+
 def torture(options):
     world = World(options.seed)
     points = [(p, a) for p, a in fault_points().items() if p not in ELSEWHERE] * options.points
     world.rng.shuffle(points)
     began = time.monotonic()
-    try:
-        world.begin("STORE_IN_MIGRATION" if options.points else None)
+    with at_work(world, options.keep, "STORE_IN_MIGRATION" if options.points else None):
         left = ["strike"] * options.kills + points
         world.rng.shuffle(left)
         for n, what in enumerate(left):
@@ -318,14 +334,6 @@ def torture(options):
                 world.at_point(*what, world.rng.randint(1, 3))
             if (n + 1) % 100 == 0:
                 print("%d kills in %.0f s" % (n + 1, time.monotonic() - began), flush=True)
-        world.end()
-        judge(world, options.keep)
-    except BaseException:
-        world.ending = True
-        world.show()
-        raise
-    finally:
-        world.daemon.end()
 
 
 def find_corruptions():
