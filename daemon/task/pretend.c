@@ -146,11 +146,9 @@ static bool give(struct pretend *p, struct pretended *c, size_t end)
     return some;
 }
 
-static void end_one(struct pretend *p, size_t i)
+static void end_one(struct pretend *p, struct pretended c)
 {
-    struct pretended c = p->running[i];
     struct leaf *leaf = runtime_leaf_find(p->rt, c.attempt);
-    memmove(&p->running[i], &p->running[i + 1], (--p->n_running - i) * sizeof *p->running);
     c.outcome.duration_s = (double)(c.due_us - c.started_us) / 1e6;
     c.outcome.out = c.out.data;
     c.outcome.out_len = c.out.len;
@@ -189,16 +187,18 @@ static bool give_ended(struct pretend *p)
 bool pretend_end(struct pretend *p)
 {
     bool some = give_ended(p);
-    for (size_t i = 0; i < p->n_running;) {
+    size_t n = 0;
+    for (size_t i = 0; i < p->n_running; i++) {
         struct pretended *c = &p->running[i];
         some |= c->pieces && give(p, c, written(c, p->now_us));
         if (c->due_us > p->now_us) {
-            i++;
+            p->running[n++] = *c;
             continue;
         }
-        end_one(p, i);
+        end_one(p, *c);
         some = true;
     }
+    p->n_running = n;
     return some;
 }
 
