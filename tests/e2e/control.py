@@ -109,10 +109,20 @@ def test_what_waits_is_passed_and_keeps_its_place():
             equal(f.read().split(), ["other", "last", "a", "b", "c"])
 
 
+def gated(*program):
+    """A program that begins when open_gate() lets it: by then the job is paused."""
+    return [{"queue": {"name": "gate"}, "as": "gate"}, {"get": "${gate}"}, *program]
+
+
+def open_gate(c):
+    c.call("queue.put", name="gate", value=1)
+
+
 def test_the_program_goes_on_as_far_as_it_needs_no_leaf():
     with daemon.client() as c:
-        job = c.submit([{"sleep": 0.05}, {"print": "slept"}, {"run": ["true"]}, {"print": "ran"}])
+        job = c.submit(gated({"sleep": 0.05}, {"print": "slept"}, {"run": ["true"]}, {"print": "ran"}))
         c.call("job.pause", id=job)
+        open_gate(c)
         wait_until(lambda: c.call("job.get", id=job)["output"] == ["slept"], "its timer")
         equal(state(c, job), "paused")
         c.call("job.resume", id=job)
@@ -121,8 +131,9 @@ def test_the_program_goes_on_as_far_as_it_needs_no_leaf():
 
 def test_one_that_needs_nothing_ends_while_it_is_paused():
     with daemon.client() as c:
-        job = c.submit([{"sleep": 0.05}, {"return": 7}])
+        job = c.submit(gated({"sleep": 0.05}, {"return": 7}))
         c.call("job.pause", id=job)
+        open_gate(c)
         done = c.finish(job)
         equal((done["state"], done["value"]), ("succeeded", 7))
         for method in ("job.pause", "job.resume"):
@@ -638,8 +649,9 @@ def test_kill_and_pause_of_requests():
             c.call("job.pause", id=job, freeze=True)  # what was sent goes on
             equal(c.call("job.kill", id=job)["jobs"][0]["state"], "cancelled")
             wait_until(lambda: c.call("job.get", id=job)["attempts"]["running"] == 0, "the end of its request")
-        job = c.submit([{"sleep": 0.05}, {"http": {"method": "GET", "url": url}}])
+        job = c.submit(gated({"http": {"method": "GET", "url": url}}))
         c.call("job.pause", id=job)
+        open_gate(c)
         wait_until(lambda: pools(c)["http"]["waiting"] == 1, "a request that waits")
         c.call("job.resume", id=job)
         with server.accept()[0] as peer:
@@ -701,22 +713,19 @@ def test_a_command_that_is_lost():
                     with open("/proc/%d/stat" % command, encoding="ascii") as f:
                         os.kill(int(f.read().rsplit(")", 1)[1].split()[1]), signal.SIGKILL)
                 else:  # as if the machine had died: all is gone, and the boot is another one
-                    daemon.kill()
-                    for pid in daemon.pids():
-                        os.kill(pid, signal.SIGKILL)
-                    wait_until(lambda: gone(1108), "the end of all processes")
+                    daemon.kill_all()
                     with sqlite3.connect(os.path.join(daemon.state, "corod.db")) as db:
                         db.execute("UPDATE attempt SET boot = 'another' WHERE ended IS NULL")
                     shutil.rmtree(os.path.join(daemon.state, "exec"))
                     daemon.start()
                     c = daemon.client()
                 if kept == "retry":
-                    wait_until(lambda: none_stopped(1108, 1) and list(processes(1108)) != [command], "it to run again")
+                    wait_until(lambda: set(processes(1108)) - {command}, "it to run again")
                     c.call("job.kill", id=job)
-                    wait_until(lambda: gone(1108), "its end")
                 else:
                     done = c.finish(job)
                     equal((done["state"], done["exit"], done["error"]["type"]), ("lost", 125, "LostError"), end)
+                wait_until(lambda: gone(1108), "the end of its processes")
                 wait_until(lambda: c.call("job.get", id=job)["attempts"]["running"] == 0, "the row of its end")
                 equal([how for how, in rows("SELECT how FROM attempt WHERE job = ? ORDER BY number", job)],
                       [4, 2] if kept == "retry" else [4], "%s %s" % (kept, end))
