@@ -63,6 +63,7 @@ struct store {
     struct db writer;
     int wal_pages;       /* in the log after the last commit */
     int wal_pages_asked; /* were in it when moving them was last asked for */
+    bool rest_wanted;    /* when that is done, the writer moves what came in meanwhile */
 
     pthread_t writer_thread;
     struct worker workers[WORKERS];

@@ -81,26 +81,31 @@ static void want_checkpoint(struct store *s)
     if (s->damaged)
         return;
     s->wal_pages_asked = s->wal_pages;
-    s->checkpoint_wanted = true;
+    s->checkpoint_wanted = s->rest_wanted = true;
     pthread_cond_signal(&s->worker_cond);
 }
 
-/* The log is moved by a worker beside the commits. Only when commits never pause, so that it never
- * gets to the end and the log cannot begin anew, the last pages are moved here between two commits.
+/*
+ * The log is moved by a worker beside the commits. What comes in meanwhile keeps it from getting to
+ * the end, so the writer moves that rest itself, between two commits: then the log begins anew.
+ * Writing over its old bytes costs half of what a log that grows does.
  */
 static void keep_log_short(struct store *s)
 {
-    if (s->wal_pages < s->wal_pages_asked) /* it began anew */
+    if (s->wal_pages < s->wal_pages_asked) { /* it began anew */
         s->wal_pages_asked = 0;
-    if (s->wal_pages - s->wal_pages_asked < CHECKPOINT_PAGES)
+        s->rest_wanted = false;
+    }
+    int more = s->wal_pages - s->wal_pages_asked;
+    if (s->checkpoint_runs || s->damaged) /* looked at again after the next commit */
         return;
-    if (s->wal_pages < CHECKPOINT_NOW_PAGES) {
+    if (more >= CHECKPOINT_PAGES && s->wal_pages < CHECKPOINT_NOW_PAGES) {
         want_checkpoint(s);
         return;
     }
-    s->checkpoint_wanted = false;
-    if (s->checkpoint_runs || s->damaged) /* looked at again after the next commit */
+    if (more < CHECKPOINT_PAGES && (!s->rest_wanted || s->checkpoint_wanted))
         return;
+    s->checkpoint_wanted = s->rest_wanted = false;
     s->wal_pages_asked = s->wal_pages;
     pthread_mutex_unlock(&s->mutex);
     /* What cannot be moved now (a reader needs it, the disk is full) is tried again later. */

@@ -341,43 +341,68 @@ END_TEST
 /* Two batches in turns, so that the writer never rests. */
 static struct {
     struct batch batches[2];
-    int next, left;
+    size_t text_bytes;
+    int next, left, begun_anew;
+    int64_t log_bytes;
     off_t longest_bytes;
 } stream;
+
+static void look_at_log(void)
+{
+    struct stat st;
+    struct store_stats stats;
+    if (stat("db-wal", &st) == 0 && st.st_size > stream.longest_bytes)
+        stream.longest_bytes = st.st_size;
+    store_get_stats(fix_store, &stats);
+    stream.begun_anew += stats.wal_bytes < stream.log_bytes;
+    stream.log_bytes = stats.wal_bytes;
+}
 
 static bool stream_on(void)
 {
     static char text[100000];
-    struct stat st;
     if (store_is_committing(fix_store))
         return false;
-    if (stat("db-wal", &st) == 0 && st.st_size > stream.longest_bytes)
-        stream.longest_bytes = st.st_size;
+    look_at_log();
     struct batch *b = &stream.batches[stream.next ^= 1];
-    memset(text, 'x', sizeof text - 1);
+    memset(text, 'x', sizeof text);
     batch_clear(b);
     for (int i = 0; i < 3; i++) {
         batch_add(b, ST_META_PUT);
         batch_int(b, (3 * stream.left + i) % 50);
-        batch_str(b, text);
+        batch_text(b, text, stream.text_bytes);
     }
     store_commit(fix_store, b);
     return --stream.left == 0;
 }
 
+static void stream_run(int commits, size_t text_bytes)
+{
+    fix_open("db");
+    stream.left = commits;
+    stream.text_bytes = text_bytes;
+    fix_until(stream_on);
+    fix_close();
+    batch_release(&stream.batches[0]);
+    batch_release(&stream.batches[1]);
+}
+
 START_TEST(the_log_is_moved_and_stays_short)
 {
     struct stat st;
-    fix_open("db");
-    stream.left = STREAM_COMMITS;
-    fix_until(stream_on);
-    fix_close();
+    stream_run(STREAM_COMMITS, 100000);
     ck_assert_int_gt(stream.longest_bytes, 1 << 20);
     ck_assert_int_lt(stream.longest_bytes, 100 << 20);
     ck_assert_int_eq(stat("db", &st), 0);
     ck_assert_int_gt(st.st_size, 4 << 20);
-    batch_release(&stream.batches[0]);
-    batch_release(&stream.batches[1]);
+}
+END_TEST
+
+/* Small commits that never pause, 14,000 pages: it is written over instead of growing. */
+START_TEST(the_log_begins_anew_under_load)
+{
+    stream_run(2000, 3000);
+    ck_assert_int_ge(stream.begun_anew, 4);
 }
 END_TEST
 
@@ -397,6 +422,7 @@ Suite *test_suite(void)
     tcase_add_test(t, draining_commits_and_tells);
     tcase_add_test(t, the_log_is_moved_beside_the_commits);
     tcase_add_test(t, the_log_is_moved_and_stays_short);
+    tcase_add_test(t, the_log_begins_anew_under_load);
     suite_add_tcase(s, t);
     return s;
 }
