@@ -53,11 +53,14 @@ def ends(x):
         end = run(c, number, ["sh", "-c", script])
         expect(script, (end["outcome"], end["status"], end["never_ran"], end["stopped"]),
                (outcome, status, False, False))
+    before_us = time.time_ns() // 1000
     end = run(c, 5, ["python3", "-c", "x = bytearray(50 << 20)\nfor i in range(3000000): pass"])
     if not (end["user_us"] > 20000 and end["maxrss_kib"] > 50 << 10 and end["duration_us"] > 20000):
         raise Failure(f"what it used: {end}")
-    if not 0 <= end["ended_us"] - end["started_us"] - end["duration_us"] + 10000 < 20000:
-        raise Failure(f"times: {end}")
+    # Wall times lie between the test's own; the duration is that by another clock, from just before the start.
+    times = [before_us, end["started_us"], end["ended_us"], time.time_ns() // 1000]
+    if times != sorted(times) or not end["ended_us"] - end["started_us"] - 1000 < end["duration_us"] < times[3] - times[0]:
+        raise Failure(f"times: {times} {end}")
 
 
 @test
@@ -188,7 +191,7 @@ def output_is_in_the_file_soon(x):
     c = x.start().connect()
     c.start(1, ["sh", "-c", "echo early; sleep 1000"])
     path = log_file(x, 1)
-    wait_until("the log", lambda: os.path.exists(path) and os.path.getsize(path) > 16 and b"early" in read_log(path)[1], 5)
+    wait_until("the log", lambda: os.path.exists(path) and os.path.getsize(path) > 16 and b"early" in read_log(path)[1])
     c.stop(1, 0)
     end = c.end(1)
     expect("end", (end["in_file"], end["output"], text_of(framed(x, end))), (True, b"", b"early\n"))
@@ -261,7 +264,7 @@ def flush_writes_at_once(x):
     def flushed():
         c.simple(FLUSH, 1)
         return os.path.exists(path)
-    wait_until("the log", flushed, 3)
+    wait_until("the log", flushed)
     c.stop(1, 0)
     c.end(1)
 
@@ -270,16 +273,19 @@ def flush_writes_at_once(x):
 def stops(x):
     c = x.start().connect()
     stubborn = "trap '' TERM; while :; do sleep 0.05; done"
-    c.start(1, ["sh", "-c", stubborn])
-    c.start(2, ["sh", "-c", "trap 'echo bye; exit 7' TERM; while :; do sleep 0.02; done"])
+    c.start(1, ["sh", "-c", f"trap '' TERM; touch {x.root}/1; {stubborn}"])
+    c.start(2, ["sh", "-c", f"trap 'echo bye; exit 7' TERM; touch {x.root}/2; while :; do sleep 0.02; done"])
     c.start(3, ["sh", "-c", f"sh -c \"{stubborn}\" & setsid sh -c \"{stubborn}\" & wait"])
     for n in (1, 2, 3):
         c.started(n)
+    ready = lambda n: lambda: os.path.exists(f"{x.root}/{n}")
+    wait_until("the traps of 1", ready(1))
+    wait_until("the traps of 2", ready(2))
     began = time.monotonic()
     c.stop(1, 300)
     end = c.end(1)
     expect("stubborn", (end["outcome"], end["status"], end["stopped"]), (SIGNALED, 9, True))
-    if not 0.28 < time.monotonic() - began < 5:
+    if time.monotonic() - began < 0.28:
         raise Failure(f"killed after {time.monotonic() - began} s")
     c.stop(2, 5000)
     end = c.end(2)
@@ -290,16 +296,16 @@ def stops(x):
     c.stop(3, 200)
     expect("a tree", c.end(3)["status"], 15)
     expect("left of it", mine(), [])
-    c.start(4, ["sh", "-c", stubborn])
-    c.started(4)
+    c.start(4, ["sh", "-c", f"trap '' TERM; touch {x.root}/4; {stubborn}"])
+    wait_until("the traps of 4", ready(4))
     c.stop(4, 60000)
     c.stop(4, 0)
-    expect("then at once", c.end(4, 5)["status"], 9)
+    expect("then at once", c.end(4)["status"], 9)
     # A stop that is sent right behind the start, again and again: it hits its own command and no other.
     for n in range(5, 60):
         c.start(n, ["sleep", "1000"])
         c.stop(n, 1000)
-        end = c.end(n, 10)
+        end = c.end(n)
         expect("at once", end["stopped"], True)
         if (end["outcome"], end["status"]) not in ((SIGNALED, 15), (NOT_STARTED, 126)):
             raise Failure(f"{end}")
@@ -316,8 +322,9 @@ def cmdline(pid):
 @test
 def a_stopped_process_takes_its_stop(x):
     c = x.start().connect()
-    c.start(1, ["sh", "-c", "trap 'exit 5' TERM; while :; do :; done"])
+    c.start(1, ["sh", "-c", f"trap 'exit 5' TERM; touch {x.root}/ready; while :; do :; done"])
     pid = c.started(1)
+    wait_until("its trap", lambda: os.path.exists(f"{x.root}/ready"))
     state = lambda: open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0]
     c.pause(1, True)
     wait_until("it to be paused", lambda: state() == "T")
@@ -340,12 +347,11 @@ def leftovers(x):
         began = time.monotonic()
         end = run(c, n, ["sh", "-c", script], grace_ms=200)
         expect(script, (end["outcome"], end["status"], here("3101"), end["stopped"]), (EXITED, 3, [], False))
-        if time.monotonic() - began > 6:
-            raise Failure(f"{script}: took {time.monotonic() - began} s")
-        if end["duration_us"] > 500_000:
-            raise Failure("the duration is the command's, not that of what it left")
+        # The duration is the command's; what it left has had the time of its grace then.
+        if n == 4 and end["duration_us"] > (time.monotonic() - began - 0.2) * 1e6:
+            raise Failure(f"{script}: {end['duration_us']} us of {time.monotonic() - began} s")
     # What it left may still write, for a moment.
-    end = run(c, 5, ["sh", "-c", "(sleep 0.2; echo late) & exit 0"])
+    end = run(c, 5, ["sh", "-c", "(sleep 0.05; echo late) & exit 0"])
     expect("late output", text_of(framed(x, end)), b"late\n")
     # Kept: it lives on, and the next command is another monitor's.
     end = run(c, 6, ["sh", "-c", "sleep 3102 >&- 2>&- & echo $PPID"], keep=True)
@@ -387,9 +393,8 @@ def many_at_once(x):
     for k in range(1, n + 1):
         end = c.end(k)
         expect("status", (end["outcome"], end["status"], text_of(end["output"])), (EXITED, k % 100, b"%d\n" % k))
-    mine = [p for p, v in processes().items() if v[0] == x.process.pid]
-    if len(mine) > 40:
-        raise Failure(f"{len(mine)} idle monitors are kept")
+    wait_until("all but a few idle monitors to end",
+               lambda: len([p for p, v in processes().items() if v[0] == x.process.pid]) <= 32)
 
 
 @test

@@ -69,6 +69,7 @@ class Server:
             headers[name.strip().lower()] = value.strip()
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         request = {"method": line[0], "path": line[1], "headers": headers, "body": body}
+        writer.head_only = line[0] == "HEAD"
         self.requests.append(request)
         name, _, query = line[1].partition("?")
         words = name.strip("/").split("/")
@@ -77,10 +78,10 @@ class Server:
         self.writer_of = writer
         return await action(request, writer, reader, *words[1:])
 
-    async def send(self, writer, status, body=b"", headers=(), request=None):
+    async def send(self, writer, status, body=b"", headers=()):
         lines = ["HTTP/1.1 %d Whatever" % status, "Content-Length: %d" % len(body), *headers]
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
-        if not request or request["method"] != "HEAD":
+        if not writer.head_only:  # it would be taken for the next reply
             writer.write(body)
         await writer.drain()
         return True
@@ -97,7 +98,7 @@ class Server:
         told = dict(request, body=request["body"].decode("latin-1"),
                     base64=base64.b64encode(request["body"]).decode())
         return await self.send(writer, 200, json.dumps(told).encode(),
-                               ["Content-Type: application/json; charset=utf-8"], request)
+                               ["Content-Type: application/json; charset=utf-8"])
 
     async def do_status(self, request, writer, reader, status):
         body = b"" if status == "204" else b"as you like"
