@@ -65,12 +65,18 @@ static struct value the_null = {IMMORTAL, VALUE_NULL, 0, false, NULL};
 static struct value the_true = {IMMORTAL, VALUE_BOOL, 0, false, NULL};
 static struct value the_false = {IMMORTAL, VALUE_BOOL, 0, false, NULL};
 
+/* Integers but the largest are no memory: the pointer itself is the number, and odd. */
+static bool is_small(const struct value *v)
+{
+    return (uintptr_t)v & 1;
+}
+
 #define AS(kind, v)       ((struct kind *)(void *)(v))
 #define AS_CONST(kind, v) ((const struct kind *)(const void *)(v))
 
 struct value *value_ref(struct value *v)
 {
-    if (v->refs != IMMORTAL)
+    if (!is_small(v) && v->refs != IMMORTAL)
         v->refs++;
     return v;
 }
@@ -78,7 +84,7 @@ struct value *value_ref(struct value *v)
 /* Goes down at most VALUE_MAX_DEPTH levels: deeper values are never made. */
 void value_unref(struct value *v)
 {
-    if (!v || v->refs == IMMORTAL || --v->refs > 0)
+    if (!v || is_small(v) || v->refs == IMMORTAL || --v->refs > 0)
         return;
     size_t charge = account_chunk(sizeof(struct number));
     if (v->type <= VALUE_REAL) {
@@ -127,6 +133,8 @@ struct value *value_bool(bool b)
 
 struct value *value_int(int64_t i)
 {
+    if (i >= INTPTR_MIN / 2 && i <= INTPTR_MAX / 2)
+        return (struct value *)((uintptr_t)i << 1 | 1);
     struct number *n = value_new(VALUE_INT, sizeof *n, account_chunk(sizeof *n));
     n->i = i;
     return &n->head;
@@ -176,8 +184,8 @@ struct value *value_list(struct value *const *items, size_t n)
     for (size_t i = 0; i < n; i++) {
         bytes += value_bytes(items[i]);
         shared += value_shared_bytes(items[i]);
-        depth = items[i]->depth > depth ? items[i]->depth : depth;
-        handles |= items[i]->handles;
+        depth = value_depth(items[i]) > depth ? value_depth(items[i]) : depth;
+        handles |= value_has_handles(items[i]);
     }
     if (bytes > VALUE_MAX_BYTES || depth >= VALUE_MAX_DEPTH) {
         for (size_t i = 0; i < n; i++)
@@ -261,10 +269,10 @@ static struct value *object_finish(struct object *o, uint32_t n)
     bool handles = false;
     for (uint32_t i = 0; i < n; i++) {
         const struct value *v = o->members[i].value;
-        handles |= v->handles;
+        handles |= value_has_handles(v);
         bytes += value_bytes(o->members[i].key) + value_bytes(v);
         shared += value_shared_bytes(o->members[i].key) + value_shared_bytes(v);
-        depth = v->depth > depth ? v->depth : depth;
+        depth = value_depth(v) > depth ? value_depth(v) : depth;
     }
     if (bytes > VALUE_MAX_BYTES || depth >= VALUE_MAX_DEPTH) {
         o->n = n;
@@ -318,7 +326,7 @@ struct value *value_with(struct value *object, const char *key, struct value *v)
 
 enum value_type value_type(const struct value *v)
 {
-    return (enum value_type)v->type;
+    return is_small(v) ? VALUE_INT : (enum value_type)v->type;
 }
 
 bool value_is_true(const struct value *v)
@@ -328,24 +336,26 @@ bool value_is_true(const struct value *v)
 
 int64_t value_get_int(const struct value *v)
 {
+    if (is_small(v))
+        return (intptr_t)v >> 1;
     return v->type == VALUE_INT ? AS_CONST(number, v)->i : 0;
 }
 
 double value_get_number(const struct value *v)
 {
-    if (v->type == VALUE_REAL)
+    if (value_type(v) == VALUE_REAL)
         return AS_CONST(number, v)->d;
     return (double)value_get_int(v);
 }
 
 bool value_is_number(const struct value *v)
 {
-    return v->type == VALUE_INT || v->type == VALUE_REAL;
+    return value_type(v) == VALUE_INT || value_type(v) == VALUE_REAL;
 }
 
 const char *value_get_string(const struct value *v, size_t *len)
 {
-    bool is = v->type == VALUE_STRING;
+    bool is = value_type(v) == VALUE_STRING;
     if (len)
         *len = is ? AS_CONST(string, v)->len : 0;
     return is ? AS_CONST(string, v)->s : "";
@@ -353,28 +363,28 @@ const char *value_get_string(const struct value *v, size_t *len)
 
 size_t value_count(const struct value *v)
 {
-    if (v->type == VALUE_LIST)
+    if (value_type(v) == VALUE_LIST)
         return AS_CONST(list, v)->n;
-    return v->type == VALUE_OBJECT ? AS_CONST(object, v)->n : 0;
+    return value_type(v) == VALUE_OBJECT ? AS_CONST(object, v)->n : 0;
 }
 
 struct value *value_item(const struct value *v, size_t i)
 {
-    if (v->type != VALUE_LIST || i >= AS_CONST(list, v)->n)
+    if (value_type(v) != VALUE_LIST || i >= AS_CONST(list, v)->n)
         return NULL;
     return AS_CONST(list, v)->items[i];
 }
 
 const struct value_member *value_member(const struct value *v, size_t i)
 {
-    if (v->type != VALUE_OBJECT || i >= AS_CONST(object, v)->n)
+    if (value_type(v) != VALUE_OBJECT || i >= AS_CONST(object, v)->n)
         return NULL;
     return &AS_CONST(object, v)->members[i];
 }
 
 struct value *value_find_bytes(const struct value *v, const char *key, size_t len)
 {
-    if (v->type != VALUE_OBJECT)
+    if (value_type(v) != VALUE_OBJECT)
         return NULL;
     const struct object *o = AS_CONST(object, v);
     if (o->n <= INDEX_FROM) {
@@ -404,27 +414,27 @@ struct value *value_find(const struct value *v, const char *key)
 
 bool value_has_handles(const struct value *v)
 {
-    return v->handles;
+    return !is_small(v) && v->handles;
 }
 
 const struct handle_class *value_handle_class(const struct value *v)
 {
-    return v->type == VALUE_HANDLE ? AS_CONST(handle, v)->class : NULL;
+    return value_type(v) == VALUE_HANDLE ? AS_CONST(handle, v)->class : NULL;
 }
 
 void *value_handle_object(const struct value *v)
 {
-    return v->type == VALUE_HANDLE ? AS_CONST(handle, v)->object : NULL;
+    return value_type(v) == VALUE_HANDLE ? AS_CONST(handle, v)->object : NULL;
 }
 
 uint64_t value_handle_id(const struct value *v)
 {
-    return v->type == VALUE_HANDLE ? AS_CONST(handle, v)->id : 0;
+    return value_type(v) == VALUE_HANDLE ? AS_CONST(handle, v)->id : 0;
 }
 
 unsigned value_depth(const struct value *v)
 {
-    return v->depth;
+    return is_small(v) ? 0 : v->depth;
 }
 
 size_t value_bytes(const struct value *v)
@@ -450,5 +460,5 @@ size_t value_bytes(const struct value *v)
 
 size_t value_shared_bytes(const struct value *v)
 {
-    return v->refs > 1 && v->refs != IMMORTAL ? value_bytes(v) : 0;
+    return !is_small(v) && v->refs > 1 && v->refs != IMMORTAL ? value_bytes(v) : 0;
 }

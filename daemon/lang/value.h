@@ -4,9 +4,9 @@
  * Values of the job language: JSON's, and handles (a task, a coroutine, a queue, …).
  *
  * A value never changes once it is made, so it is shared by counting references. Counts are not
- * atomic: a value belongs to one thread at a time (null, true and false are everybody's and are
- * never counted). Each value knows its depth and its size, so the limits are checked where values
- * are made, in O(1).
+ * atomic: a value belongs to one thread at a time (null, true, false and integers are everybody's
+ * and never counted). Each value knows its depth and its size, so the limits are checked where
+ * values are made, in O(1).
  *
  * An exception of the language is a value too: an object with "type" and "message" and, where they
  * apply, "data", "cause", "exceptions" (see error_new()).
