@@ -1,6 +1,7 @@
 #include "daemon/task/scope.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/task/keep.h"
 #include "daemon/task/save.h"
@@ -9,36 +10,41 @@
 /* From so many variables on they are found by hash: each step of a job may name one. */
 enum { INDEX_FROM = 16 };
 
+static struct variable *variables(const struct scope *s)
+{
+    return s->cap > 1 ? s->many.all : (struct variable *)(uintptr_t)&s->one;
+}
+
 /* The place in the index where the atom is, or the free one where it belongs. It is at most half
  * full. */
 static uint32_t *place(const struct scope *s, uint32_t atom)
 {
     uint32_t mask = 2 * s->cap - 1;
     for (uint32_t i = atom * UINT32_C(2654435769);; i++) {
-        uint32_t *at = &s->index[i & mask];
-        if (*at == 0 || s->all[*at - 1].atom == atom)
+        uint32_t *at = &s->many.index[i & mask];
+        if (*at == 0 || s->many.all[*at - 1].atom == atom)
             return at;
     }
 }
 
 static struct variable *find(const struct scope *s, uint32_t atom)
 {
-    if (s->index) {
+    if (s->cap > 1 && s->many.index) {
         uint32_t at = *place(s, atom);
-        return at ? &s->all[at - 1] : NULL;
+        return at ? &s->many.all[at - 1] : NULL;
     }
+    struct variable *all = variables(s);
     for (uint32_t i = 0; i < s->n; i++)
-        if (s->all[i].atom == atom)
-            return &s->all[i];
+        if (all[i].atom == atom)
+            return &all[i];
     return NULL;
 }
 
 static void index_all(struct scope *s)
 {
-    free(s->index);
-    s->index = xcalloc((size_t)2 * s->cap, sizeof *s->index);
+    s->many.index = xcalloc((size_t)2 * s->cap, sizeof *s->many.index);
     for (uint32_t i = 0; i < s->n; i++)
-        *place(s, s->all[i].atom) = i + 1;
+        *place(s, s->many.all[i].atom) = i + 1;
 }
 
 struct scope *scope_new(struct job *job, struct scope *parent)
@@ -47,7 +53,6 @@ struct scope *scope_new(struct job *job, struct scope *parent)
     s->refs = 1;
     s->id = job->next_scope++;
     s->cap = 1;
-    s->all = s->own;
     if (parent)
         s->parent = scope_ref(parent);
     return s;
@@ -61,11 +66,17 @@ struct scope *scope_ref(struct scope *s)
 
 void scope_clear(struct scope *s)
 {
-    uint32_t n = s->n;
+    /* What goes may be the last that holds something which looks at these variables. */
+    struct scope had = *s;
     s->n = 0;
-    free(steal(&s->index));
-    for (uint32_t i = 0; i < n; i++)
-        value_unref(s->all[i].value);
+    s->cap = 1;
+    const struct variable *all = variables(&had);
+    for (uint32_t i = 0; i < had.n; i++)
+        value_unref(all[i].value);
+    if (had.cap > 1) {
+        free(had.many.all);
+        free(had.many.index);
+    }
 }
 
 void scope_unref(struct scope *s)
@@ -74,8 +85,6 @@ void scope_unref(struct scope *s)
     while (s && --s->refs == 0) {
         struct scope *parent = s->parent;
         scope_clear(s);
-        if (s->all != s->own)
-            free(s->all);
         free(s);
         s = parent;
     }
@@ -83,14 +92,17 @@ void scope_unref(struct scope *s)
 
 static void grow(struct scope *s)
 {
+    struct variable *all = xmalloc((size_t)2 * s->cap * sizeof *all);
+    memcpy(all, variables(s), s->n * sizeof *all);
+    if (s->cap > 1) {
+        free(s->many.all);
+        free(s->many.index);
+    }
     s->cap *= 2;
-    struct variable *all = xmalloc(s->cap * sizeof *all);
-    for (uint32_t i = 0; i < s->n; i++)
-        all[i] = s->all[i];
-    if (s->all != s->own)
-        free(s->all);
-    s->all = all;
-    free(steal(&s->index));
+    s->many.all = all;
+    s->many.index = NULL;
+    if (s->n >= INDEX_FROM)
+        index_all(s);
 }
 
 void scope_set(struct scope *s, uint32_t atom, struct value *v)
@@ -104,11 +116,9 @@ void scope_set(struct scope *s, uint32_t atom, struct value *v)
     }
     if (s->n == s->cap)
         grow(s);
-    s->all[s->n++] = (struct variable){atom, v};
-    if (s->index)
+    variables(s)[s->n++] = (struct variable){atom, v};
+    if (s->cap > 1 && s->many.index)
         *place(s, atom) = s->n;
-    else if (s->n >= INDEX_FROM)
-        index_all(s);
 }
 
 struct value *scope_get(const struct scope *s, uint32_t atom)
@@ -127,8 +137,8 @@ void scope_save(const struct job *job, const struct scope *s, struct buf *out)
     put_varint(out, s->parent ? (uint64_t)s->parent->id + 1 : 0);
     put_varint(out, s->n);
     for (uint32_t i = 0; i < s->n; i++) {
-        atom_save(job, s->all[i].atom, out);
-        keep_save(job, s->all[i].value, out);
+        atom_save(job, variables(s)[i].atom, out);
+        keep_save(job, variables(s)[i].value, out);
     }
 }
 

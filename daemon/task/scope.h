@@ -20,11 +20,15 @@ struct variable {
 
 struct scope {
     uint32_t refs, id;
-    uint32_t n, cap;
+    uint32_t n, cap; /* cap 1: the one is inside */
     struct scope *parent;
-    struct variable *all; /* own, or heap */
-    uint32_t *index;      /* hash table of 2 * cap places in `all`, counted from 1; NULL: few */
-    struct variable own[1];
+    union {
+        struct variable one;
+        struct {
+            struct variable *all;
+            uint32_t *index; /* hash table of 2 * cap places in `all`, from 1; NULL: few */
+        } many;
+    };
 };
 
 /* parent may be NULL (a function: `input` comes next). Takes its own reference to it. */
