@@ -66,7 +66,7 @@ static bool cancel_waiter(struct task *t, struct work *w)
     }
     if (t->wait == WAIT_OWN && t->future == FUTURE_PENDING) {
         struct act *a = task_top(t);
-        if (a && a->kind->cancel && a->kind->cancel(t, a))
+        if (a && act_kind(a)->cancel && act_kind(a)->cancel(t, a))
             wait_settle(t, FUTURE_CANCELLED);
         return true;
     }
@@ -86,8 +86,8 @@ static void work_run(struct work *w)
             continue;
         task_touch(t);
         t->unretrieved = false;
-        if (t->cancels < UINT32_MAX)
-            t->cancels++;
+        if (task_extra(t)->cancels < UINT32_MAX)
+            task_make_extra(t)->cancels++;
         t->on_path = true;
         work_add(w, t, true);
         /* Tasks that are gathered twice, twice over: asyncio would go on for ever. */
@@ -109,9 +109,9 @@ bool task_cancel(struct task *t)
 
 uint32_t task_uncancel(struct task *t)
 {
-    if (t->cancels > 0 && --t->cancels == 0)
+    if (t->extra && t->extra->cancels > 0 && --t->extra->cancels == 0)
         t->must_cancel = false;
-    return t->cancels;
+    return task_extra(t)->cancels;
 }
 
 void task_check_cancel(struct task *t)

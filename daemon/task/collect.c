@@ -10,7 +10,7 @@ static void collect_task(struct job *job, struct task *t, const struct runtime_s
     task_sweep_kept(t);
     bool fresh = !t->collected;
     t->collected = true;
-    if (done && !fresh && !t->kept && !t->flags_changed) {
+    if (done && !fresh && !task_extra(t)->kept && !t->flags_changed) {
         keeps_forget(job, t->id);
         return;
     }
@@ -19,7 +19,7 @@ static void collect_task(struct job *job, struct task *t, const struct runtime_s
     /* The end row of a task says all of it, unless its variables are still read. */
     if (!done)
         keeps_begin(job);
-    if (!done || !fresh || t->kept)
+    if (!done || !fresh || task_extra(t)->kept)
         task_save(t, frame);
     if (done)
         keeps_forget(job, t->id);

@@ -143,7 +143,7 @@ bool coro_enter(struct task *t, struct coro *c, struct value **error)
         args_free(steal(&c->args), f->n_params);
         return true;
     }
-    struct act *a = task_push(t, &kind_call, &c->node->node);
+    struct act *a = task_push(t, ACT_CALL, &c->node->node);
     if (!a) {
         *error = error_new("RuntimeError", "maximum recursion depth exceeded");
         return false;
@@ -167,9 +167,9 @@ void coro_close(struct coro *c)
 void coro_enter_body(struct task *t)
 {
     struct act *a = task_top(t);
-    while (a && a->kind != &kind_call && a->kind != &kind_frame)
+    while (a && a->role != ACT_CALL && a->role != ACT_FRAME)
         a = act_below(a);
-    if (!a || a->kind != &kind_call) {
+    if (!a || a->role != ACT_CALL) {
         t->op = OP_DELIVER;
         t->how = DONE_NORMAL;
         t->value = value_null();

@@ -38,7 +38,7 @@ static void finish(struct job *job)
             job_report(job, t, "Task exception was never retrieved");
         t->unretrieved = false;
     }
-    timer_cancel(&job->deadline);
+    timer_cancel(job, &job->deadline);
     named_leave(job->rt, job->id);
     job->phase = PHASE_OVER;
     job_touch(job);

@@ -29,7 +29,7 @@ struct for_act {
         struct object *queue; /* a queue */
         struct lines *lines;  /* of a command */
         struct {
-            struct timer *timer;
+            struct timer timer;
             int64_t start_us;
             double seconds;
             uint64_t beats; /* begun */

@@ -17,7 +17,7 @@ bool feed_lines_begin(struct for_act *a, struct task *t, const struct source *s,
 struct lines *lines_of(const struct task *t)
 {
     const struct act *a = task_top(t);
-    if (!a || a->kind != &node_for || t->wait != WAIT_OWN || t->future != FUTURE_PENDING)
+    if (!a || act_kind(a) != &node_for || t->wait != WAIT_OWN || t->future != FUTURE_PENDING)
         return NULL;
     const struct for_act *f = (const struct for_act *)a;
     return f->feed == &feed_lines ? f->lines : NULL;

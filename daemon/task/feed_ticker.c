@@ -23,32 +23,29 @@ static enum feed_step next(struct task *t, struct for_act *a, struct value **v)
         return FEED_WAIT;
     }
     task_suspend(t, WAIT_OWN, NULL);
-    timer_start(t->job, t, TIMER_SLEEP, due_us, &a->ticker.timer);
+    timer_start(t->job, t, &a->ticker.timer, TIMER_SLEEP, due_us);
     return FEED_WAIT;
 }
 
 static enum feed_step on_event(struct task *t, struct for_act *a, struct value *error,
                                struct value **v)
 {
-    (void)t;
-    timer_cancel(&a->ticker.timer);
+    timer_cancel(t->job, &a->ticker.timer);
     *v = error ? error : value_int((int64_t)a->ticker.beats - 1);
     return error ? FEED_ERROR : FEED_ITEM;
 }
 
 static void cancel(struct task *t, struct for_act *a)
 {
-    (void)t;
-    timer_cancel(&a->ticker.timer);
+    timer_cancel(t->job, &a->ticker.timer);
 }
 
 static void save(const struct task *t, const struct for_act *a, struct buf *out)
 {
-    (void)t;
     put_svarint(out, a->ticker.start_us);
     put_f64(out, a->ticker.seconds);
     put_varint(out, a->ticker.beats);
-    timer_save(a->ticker.timer, out);
+    timer_save(t->job, &a->ticker.timer, out);
 }
 
 static bool load(struct task *t, struct for_act *a, struct job_loader *l, struct reader *r)
@@ -59,14 +56,14 @@ static bool load(struct task *t, struct for_act *a, struct job_loader *l, struct
     if (r->failed || isnan(a->ticker.seconds) || a->ticker.start_us < INT64_MIN / 2 ||
         a->ticker.start_us > INT64_MAX / 2)
         return load_fail(l, "a ticker");
-    return timer_load(l, r, t, TIMER_SLEEP, &a->ticker.timer);
+    return timer_load(l, r, t, &a->ticker.timer, TIMER_SLEEP);
 }
 
 static void awaits(const struct task *t, const struct for_act *a, struct buf *out)
 {
-    const struct timer *timer = a->ticker.timer;
-    if (timer)
-        buf_printf(out, "ticker, %.6g s left", (double)(timer->deadline_us - t->job->now_us) / 1e6);
+    if (a->ticker.timer.state != TIMER_NONE)
+        buf_printf(out, "ticker, %.6g s left",
+                   (double)(timer_due_us(t->job, &a->ticker.timer) - t->job->now_us) / 1e6);
 }
 
 const struct feed feed_ticker = {

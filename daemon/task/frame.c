@@ -10,7 +10,7 @@ struct frame_act {
 
 struct act *frame_push(struct task *t, struct scope *s)
 {
-    struct act *a = task_push(t, &kind_frame, NULL);
+    struct act *a = task_push(t, ACT_FRAME, NULL);
     if (!a) {
         scope_unref(s);
         return NULL;
@@ -28,7 +28,7 @@ const struct scope *frame_scope(const struct act *a)
 static struct frame_act *frame_of(const struct task *t)
 {
     struct act *a = task_top(t);
-    while (a && a->kind != &kind_frame)
+    while (a && a->role != ACT_FRAME)
         a = act_below(a);
     return (struct frame_act *)a;
 }
@@ -66,7 +66,7 @@ static void frame_release(struct task *t, struct act *a)
 {
     struct frame_act *f = (struct frame_act *)a;
     struct act *below = act_below(a);
-    while (below && below->kind != &kind_frame)
+    while (below && below->role != ACT_FRAME)
         below = act_below(below);
     t->scope = below ? ((struct frame_act *)below)->scope : NULL;
     scope_unref(f->scope);

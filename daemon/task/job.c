@@ -30,8 +30,6 @@ static void handle_release(struct handle *h)
     } else if (h->type == HANDLE_WATCH) {
         watch_unref(h->p);
         task_unref(h->q);
-    } else if (h->type == HANDLE_TIMER && ((struct timer *)h->p)->state == TIMER_DEAD) {
-        free(h->p);
     }
 }
 
@@ -56,9 +54,9 @@ static void forget_tasks(struct job *job)
         job->first = t->next;
         bool live = !task_is_done(t);
         job->rt->live -= live ? 1 : 0;
-        t->outcome = OUTCOME_CANCELLED;
         t->dirty = t->ending = false;
         task_leave_job(t);
+        t->outcome = OUTCOME_CANCELLED;
         task_unref(t);
         if (live)
             task_unref(t);
@@ -76,13 +74,13 @@ void job_free(struct job *job)
         gather_unref(steal(&job->closing));
     }
     coro_list_release(&job->left);
-    timer_cancel(&job->deadline);
+    timer_cancel(job, &job->deadline);
     value_unref(job->failure);
     given_free(job->given);
     keeps_release(job);
     objects_release(&job->objects);
     free(job->objects.changed);
-    for (; r->n > 0; r->n--, r->head++) /* timers that were cancelled are the queue's */
+    for (; r->n > 0; r->n--, r->head++)
         handle_release(&r->ring[r->head & (r->cap - 1)]);
     ready_release(r);
     free(job->due);
@@ -114,6 +112,23 @@ void ready_put(struct ready *r, struct handle h)
     r->ring[(r->head + r->n++) & (r->cap - 1)] = h;
     if (h.seq >= r->next_seq)
         r->next_seq = h.seq + 1;
+}
+
+struct handle *ready_find(const struct ready *r, uint32_t seq)
+{
+    /* They ascend, mostly one by one. */
+    for (size_t low = 0, high = r->n; low < high;) {
+        size_t mid = low + (high - low) / 2;
+        struct handle *h = &r->ring[(r->head + mid) & (r->cap - 1)];
+        int32_t distance = (int32_t)((uint32_t)h->seq - seq);
+        if (distance == 0)
+            return h;
+        if (distance < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return NULL;
 }
 
 static struct handle ready_take(struct ready *r)
@@ -195,7 +210,7 @@ void job_dispatch(struct job *job, struct handle h)
         leaf_settle(t);
         break;
     case HANDLE_TIMER:
-        timer_fire(h.p);
+        timer_fire(h.p, h.q);
         break;
     case HANDLE_CHILD:
         gather_child_done(h.p, h.q);
@@ -219,17 +234,7 @@ void job_dispatch(struct job *job, struct handle h)
 static void take_timers(struct job *job)
 {
     timer_take_due(&job->rt->timers, job->now_us);
-    for (size_t i = 0; i < job->n_due; i++) {
-        struct timer *t = job->due[i];
-        if (!t)
-            continue;
-        t->state = TIMER_READY;
-        t->seq = job_soon(job, HANDLE_TIMER, t, NULL);
-        if (t->task)
-            task_touch(t->task);
-    }
-    job->n_due = 0;
-    job->due = xspare(job->due, &job->cap_due, sizeof *job->due);
+    timer_make_ready(job);
 }
 
 /* False: nothing can run now. */
@@ -257,8 +262,8 @@ static bool next_tick(struct job *job)
  */
 static void job_interrupt(struct job *job)
 {
-    if (job->deadline && job->deadline->state != TIMER_WAITING) {
-        timer_cancel(&job->deadline);
+    if (job->deadline.state == TIMER_DUE || job->deadline.state == TIMER_READY) {
+        timer_cancel(job, &job->deadline);
         job_overdue(job);
     }
     if (!job->interrupt)

@@ -27,7 +27,7 @@ enum handle_type {
     HANDLE_WAKE,     /* p: task; what it awaits is done */
     HANDLE_SELF,     /* p: task that awaits itself */
     HANDLE_LEAF,     /* p: task whose command ended */
-    HANDLE_TIMER,    /* p: timer, the handle's */
+    HANDLE_TIMER,    /* p, q: see timer_fire() */
     HANDLE_CHILD,    /* p: gather, q: its child that ended; both counted */
     HANDLE_WATCH,    /* p: watch, q: its task that ended; both counted */
     HANDLE_NOTHING,  /* a callback to nobody */
@@ -64,7 +64,7 @@ struct job {
     uint64_t next_timer, lines, ends;
     int64_t now_us;
     struct ready ready;
-    struct timer **due;
+    struct timer_entry *due;
     size_t n_due, cap_due;
     struct task *first, *last; /* all that are in memory */
     struct task *main;         /* counted */
@@ -79,7 +79,7 @@ struct job {
     size_t n_ended, cap_ended;
     struct given *given;   /* until its first gather has begun */
     struct value *failure; /* what the job ends with instead of main's outcome */
-    struct timer *deadline;
+    struct timer deadline;
     struct gather *closing; /* the round of the shutdown */
     struct coro_list left;  /* coroutines that nobody started, for the job's end */
     struct object_home objects;
@@ -118,6 +118,8 @@ void job_touch(struct job *job);
 uint64_t job_soon(struct job *job, enum handle_type type, void *p, void *q);
 /* Puts it back as it was saved: ascending seq. */
 void ready_put(struct ready *r, struct handle h);
+/* By the lower half of its seq; NULL: it is not there. */
+struct handle *ready_find(const struct ready *r, uint32_t seq);
 void ready_release(struct ready *r);
 /* Puts the task's step or wake-up into the queue. */
 void job_soon_task(struct job *job, enum handle_type type, struct task *t);

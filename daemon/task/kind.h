@@ -27,19 +27,22 @@ struct node_kind;
 /* How a node ends. */
 enum completion { DONE_NORMAL, DONE_RAISE, DONE_RETURN, DONE_BREAK, DONE_CONTINUE };
 
+/* What an activation is of: its node's kind, or one that stands for no node itself. */
+enum act_role { ACT_NODE, ACT_FRAME, ACT_CALL, ACT_LIMIT, ACT_WAIT, ACT_STAR, ACT_TIMEOUT };
+
 /* One activation: the head of a kind's own struct. It moves when the stack grows. */
 struct act {
-    const struct node_kind *kind;
-    const struct node *node; /* NULL for kinds that stand for no node of the document */
-    uint16_t size;           /* bytes with this head */
-    uint16_t below;          /* size of the activation below, 0 at the bottom */
-    uint8_t phase;           /* the kind's own; saved with the head */
-    uint32_t count;          /* the same */
+    const struct node *node; /* NULL in some roles */
+    uint32_t count;          /* the kind's own; saved with the head */
+    uint8_t phase;           /* the same */
+    uint8_t role;
+    uint8_t words; /* it takes, of 8 bytes, with this head */
+    uint8_t below; /* those of the activation below, 0 at the bottom */
 };
 
 struct node_kind {
     struct verb verb; /* first: a struct node's verb leads to its kind */
-    size_t act_size;
+    uint8_t act_size;
     bool leaf; /* a command: its timeout counts from its launch */
     /* The activation is there, zeroed but for its head. */
     void (*start)(struct task *t, struct act *a);
@@ -73,7 +76,8 @@ struct node_kind {
 #undef NODE
 #undef NODE_INNER
 
-/* Activations that stand for no node. */
+/* Of the other roles. */
+extern const struct node_kind *const act_roles[];
 extern const struct node_kind kind_frame; /* a coroutine: its variables */
 extern const struct node_kind kind_call;  /* around the frame of a call with timeout or retry */
 extern const struct node_kind kind_limit; /* a child of a gather with a limit */
@@ -87,16 +91,20 @@ struct coro_list *frame_made(struct task *t);
 struct value *try_handled(const struct act *a);
 /* A timeout on the stack whose child is pushed next; n: whose place it is. False: too deep. */
 bool timeout_push(struct task *t, const struct node *n, double seconds);
-/* The timer of a `timeout` has come; slot is the one in its activation. */
-void timeout_expired(struct task *t, struct timer **slot);
+/* The timer of a `timeout` has come: the one in its activation. */
+void timeout_expired(struct task *t, struct timer *x);
 /* When the sleep is over; 0: that is not its activation, or it is over. */
-int64_t sleep_until(const struct act *a);
+int64_t sleep_until(const struct task *t);
 /* The task's command starts now: a `timeout` right around it begins to count. */
 void timeout_launched(struct task *t, int64_t now_us);
 
 static inline const struct node_kind *node_kind(const struct node *n)
 {
     return (const struct node_kind *)(const void *)n->verb;
+}
+static inline const struct node_kind *act_kind(const struct act *a)
+{
+    return a->role == ACT_NODE ? node_kind(a->node) : act_roles[a->role];
 }
 
 #endif

@@ -1,5 +1,6 @@
 #include "daemon/task/kind.h"
 #include "daemon/task/runtime.h"
+#include "daemon/task/star.h"
 
 static const struct verb *const verbs[] = {
 #define NODE(name) &node_##name.verb,
@@ -8,6 +9,11 @@ static const struct verb *const verbs[] = {
 #undef NODE
 #undef NODE_INNER
     NULL};
+
+const struct node_kind *const act_roles[] = {
+    [ACT_FRAME] = &kind_frame, [ACT_CALL] = &kind_call, [ACT_LIMIT] = &kind_limit,
+    [ACT_WAIT] = &kind_wait,   [ACT_STAR] = &kind_star, [ACT_TIMEOUT] = &node_timeout,
+};
 
 static bool is_leaf(const struct verb *v)
 {

@@ -23,7 +23,7 @@ static void run_free(struct leaf_run *run)
 struct leaf_run *leaf_of(const struct task *t)
 {
     const struct act *a = task_top(t);
-    return a && a->kind->leaf ? ((const struct leaf_act *)a)->run : NULL;
+    return a && act_kind(a)->leaf ? ((const struct leaf_act *)a)->run : NULL;
 }
 
 void leaf_want(struct leaf_run *run)
@@ -45,11 +45,11 @@ void leaf_run_begin(struct leaf_run *run, struct task *t, const struct leaf_spec
     if (!spec)
         return;
     run->leaf.spec = *spec;
-    if (t->title)
+    if (task_extra(t)->title)
         return;
     struct buf title = {0};
     leaf_spec_title(spec, 100, &title);
-    t->title = buf_steal(&title);
+    task_make_extra(t)->title = buf_steal(&title);
 }
 
 void leaf_start(struct task *t, struct act *a)

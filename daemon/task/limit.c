@@ -15,7 +15,7 @@ struct limit_act {
 bool limit_push(struct task *t, struct sem *sem, const struct node *branch, struct scope *own,
                 struct coro *c)
 {
-    struct limit_act *l = (struct limit_act *)task_push(t, &kind_limit, branch);
+    struct limit_act *l = (struct limit_act *)task_push(t, ACT_LIMIT, branch);
     if (!l)
         return false;
     l->sem = sem_ref(sem);

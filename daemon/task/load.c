@@ -45,32 +45,24 @@ bool atom_load(struct job_loader *l, struct reader *r, uint32_t *ret)
     return *ret != 0 || load_fail(l, "a name that the document does not have");
 }
 
-bool timer_load(struct job_loader *l, struct reader *r, struct task *t, enum timer_type type,
-                struct timer **slot)
+bool timer_load(struct job_loader *l, struct reader *r, struct task *t, struct timer *x,
+                enum timer_type type)
 {
     uint8_t state = get_u8(r);
     if (state == 0 && !r->failed)
         return true;
     int64_t deadline = get_svarint(r);
     uint64_t seq = get_varint(r);
-    if (r->failed || state > 2 || deadline < INT64_MIN / 2 || deadline > INT64_MAX / 2)
+    if (r->failed || state > 2 || deadline < INT64_MIN / 2 || deadline > INT64_MAX / 2 ||
+        (state == 1 && seq > TIMER_MAX_SEQ))
         return load_fail(l, "a timer");
-    struct timer *timer = xcalloc(1, sizeof *timer);
-    *timer = (struct timer){.deadline_us = deadline,
-                            .seq = seq,
-                            .job = l->job,
-                            .task = t,
-                            .slot = t ? (uint32_t)((char *)slot - t->stack) : 0,
-                            .type = (uint8_t)type};
-    *slot = timer;
-    if (t)
-        l->job->sources++;
     if (state == 1) {
-        timer_heap_add(&l->rt->timers, timer);
+        timer_put_back(l->job, t, x, type, deadline, seq);
         return true;
     }
-    timer->state = TIMER_READY;
-    load_handle(l, (struct handle){seq, timer, NULL, HANDLE_TIMER});
+    struct handle h = {.seq = seq, .type = HANDLE_TIMER};
+    timer_put_ready(l->job, t, x, type, seq, &h.p, &h.q);
+    load_handle(l, h);
     return true;
 }
 

@@ -50,7 +50,7 @@ static bool load_state_tail(struct job_loader *l)
 {
     struct reader *r = &l->tail;
     return value_load_opt(l, r, &l->job->failure) &&
-           timer_load(l, r, NULL, TIMER_JOB, &l->job->deadline) &&
+           timer_load(l, r, NULL, &l->job->deadline, TIMER_JOB) &&
            coro_list_load(&l->job->left, l, r) && (reader_done(r) || load_fail(l, "the job's row"));
 }
 
@@ -169,8 +169,8 @@ static bool load_gathers(struct job_loader *l)
     if (!closing)
         return true;
     for (struct task *t = l->job->first; t; t = t->next)
-        for (uint32_t i = 0; !task_is_done(t) && i < t->callbacks.n; i++)
-            if (callbacks_get(&t->callbacks, i)->object == closing)
+        for (uint32_t i = 0; !task_is_done(t) && i < callbacks_n(&t->callbacks); i++)
+            if (callbacks_get(&t->callbacks, i).object == closing)
                 gather_load_child(closing, t, false);
     closing->state = closing->finished < closing->futures ? GATHER_PENDING : GATHER_RESULTS;
     return true;
@@ -180,9 +180,9 @@ static bool load_gathers(struct job_loader *l)
  * nobody reaches. */
 static bool load_reaches(struct job_loader *l, const struct act *a)
 {
-    const struct scope *s = a->kind == &kind_frame   ? frame_scope(a)
-                            : a->kind == &kind_limit ? limit_scope(a)
-                                                     : NULL;
+    const struct scope *s = a->role == ACT_FRAME   ? frame_scope(a)
+                            : a->role == ACT_LIMIT ? limit_scope(a)
+                                                   : NULL;
     /* One that was looked at once more is not followed again. */
     for (; s && map_get(&l->filled, (uint64_t)s->id + 1) != l; s = s->parent) {
         if (!map_get(&l->filled, (uint64_t)s->id + 1))
@@ -203,9 +203,9 @@ static bool load_checks(struct job_loader *l)
             struct act *a = (struct act *)(void *)(t->stack + where);
             if (!load_reaches(l, a))
                 return load_fail(l, "variables that are missing");
-            if (a->kind->loaded)
-                a->kind->loaded(t, a);
-            where += a->size;
+            if (act_kind(a)->loaded)
+                act_kind(a)->loaded(t, a);
+            where += a->words;
         }
     }
     return true;

@@ -2,7 +2,6 @@
 #include "daemon/task/keep.h"
 #include "daemon/task/leaf.h"
 #include "daemon/task/save.h"
-#include "daemon/task/star.h"
 #include "proto/mem.h"
 
 static bool text_load(struct job_loader *l, struct reader *r, char **ret)
@@ -16,25 +15,34 @@ static bool text_load(struct job_loader *l, struct reader *r, char **ret)
     const char *s = value_get_string(v, &len);
     if (value_type(v) != VALUE_STRING || memchr(s, 0, len))
         return load_fail(l, "a name");
-    free(*ret);
     *ret = xstrndup(s, len);
+    return true;
+}
+
+/* Its name and its title; it has them at most once. */
+static bool texts_load(struct job_loader *l, struct reader *r, struct task *t)
+{
+    cleanup_free char *name = NULL, *title = NULL;
+    if (!text_load(l, r, &name) || !text_load(l, r, &title))
+        return false;
+    if (name || title) {
+        struct task_extra *x = task_make_extra(t);
+        free(x->name);
+        free(x->title);
+        x->name = steal(&name);
+        x->title = steal(&title);
+    }
     return true;
 }
 
 struct task *load_shell(struct job_loader *l, const struct loaded_row *row)
 {
     struct job *job = l->job;
-    struct task *t = xcalloc(1, sizeof *t);
-    t->job = job;
-    t->id = row->id;
-    t->parent = row->parent;
+    struct task *t = task_alloc(job, row->id, row->parent);
     t->created_us = row->created_us;
-    t->finished_us = row->finished_us;
     t->collected = true;
-    t->prev = job->last;
-    *(job->last ? &job->last->next : &job->first) = t;
-    job->last = t;
     if (row->result) {
+        t->finished_us = row->finished_us;
         t->outcome = OUTCOME_VALUE; /* until it is read */
         t->value = value_null();
         t->dirty = true; /* stays until all is loaded */
@@ -46,28 +54,24 @@ struct task *load_shell(struct job_loader *l, const struct loaded_row *row)
     return t;
 }
 
-static const struct node_kind *kind_load(struct job_loader *l, uint8_t tag, const struct node *n)
+/* Whether an activation of that role stands for such a node (or for none: NULL). */
+static bool role_takes(enum act_role role, const struct node *n)
 {
-    bool call = n && n->verb == &node_call.verb;
-    switch (tag) {
-    case 'F':
-        return n ? NULL : &kind_frame;
-    case 'C':
-        return call ? &kind_call : NULL;
-    case 'L':
-        return &kind_limit;
-    case 'S':
-        return n && n->verb == &node_try.verb ? &kind_star : NULL;
-    case 'W':
-        return n ? &kind_wait : NULL;
-    case 'T':
-        return n ? &node_timeout : NULL;
-    case 'N':
-        return n ? node_kind(n) : NULL;
-    default:
-        load_fail(l, "an activation");
-        return NULL;
+    switch (role) {
+    case ACT_FRAME:
+        return !n;
+    case ACT_CALL:
+        return n && n->verb == &node_call.verb;
+    case ACT_LIMIT:
+        return true;
+    case ACT_STAR:
+        return n && n->verb == &node_try.verb;
+    case ACT_NODE:
+    case ACT_WAIT:
+    case ACT_TIMEOUT:
+        break;
     }
+    return n != NULL;
 }
 
 static bool act_load(struct job_loader *l, struct reader *r, struct task *t)
@@ -76,20 +80,22 @@ static bool act_load(struct job_loader *l, struct reader *r, struct task *t)
     const struct node *n;
     if (!node_load(l, r, &n))
         return false;
-    const struct node_kind *kind = kind_load(l, tag, n);
+    const char *at = strchr(act_tags, tag);
+    enum act_role role = tag && at ? (enum act_role)(at - act_tags) : ACT_NODE;
     uint8_t phase = get_u8(r);
     uint64_t count = get_varint(r);
-    if (r->failed || !kind || count > UINT32_MAX)
+    if (r->failed || !tag || !at || !role_takes(role, n) || count > UINT32_MAX)
         return load_fail(l, "an activation");
-    struct act *a = task_push(t, kind, n);
+    struct act *a = task_push(t, role, n);
     if (!a)
         return load_fail(l, "a stack that is too deep");
+    const struct node_kind *kind = act_kind(a);
     a->phase = phase;
     a->count = (uint32_t)count;
     /* When load() fails, release() gets what there is. */
     if (kind->load && !kind->load(t, a, l, r))
         return load_fail(l, "an activation");
-    if (kind == &kind_frame && !t->scope)
+    if (role == ACT_FRAME && !t->scope)
         return load_fail(l, "a frame");
     return true;
 }
@@ -108,10 +114,7 @@ static bool kept_load(struct job_loader *l, struct reader *r, struct task *t)
         struct scope *s = r->failed ? NULL : scope_load(l, r);
         if (!s)
             return load_fail(l, "the variables of a coroutine that ended");
-        uint32_t had = t->kept ? t->kept->n : 0;
-        t->kept = xrealloc(t->kept, sizeof *t->kept + (had + 1) * sizeof(struct scope *));
-        t->kept->all[had] = s;
-        t->kept->n = had + 1;
+        task_put_kept(t, s);
     }
     return !r->failed || load_fail(l, "variables");
 }
@@ -146,7 +149,7 @@ static bool wait_load(struct job_loader *l, struct reader *r, struct task *t)
     t->ready = get_u8(r);
     t->ready_seq = get_varint(r);
     if (r->failed || wait > WAIT_GATHER || t->future > FUTURE_CANCELLED || id > UINT32_MAX ||
-        t->ready > HANDLE_SELF)
+        t->ready > HANDLE_SELF || (wait != WAIT_NONE && t->op != OP_NONE))
         return load_fail(l, "what a task waits for");
     if (wait == WAIT_TASK) {
         struct task *target = load_task(l, (uint32_t)id);
@@ -168,9 +171,12 @@ static bool op_load(struct job_loader *l, struct reader *r, struct task *t)
 {
     uint8_t op = get_u8(r);
     t->how = get_u8(r);
-    if (r->failed || op > OP_DELIVER || t->how > DONE_CONTINUE || !node_load(l, r, &t->op_node) ||
+    const struct node *n;
+    if (r->failed || op > OP_DELIVER || t->how > DONE_CONTINUE || !node_load(l, r, &n) ||
         !value_load_opt(l, r, &t->value))
         return load_fail(l, "a step");
+    if (op == OP_START)
+        t->op_node = n;
     if ((op == OP_DELIVER) != (t->value != NULL))
         return load_fail(l, "a step's value");
     t->op = op;
@@ -192,11 +198,12 @@ static bool read_frame(struct job_loader *l, const struct loaded_row *row)
         return true;
     t->started = flags & 1;
     t->must_cancel = flags & 2;
-    t->cancels = (uint32_t)get_varint(&r);
-    return node_load(l, &r, &t->root) && text_load(l, &r, &t->name) &&
-           text_load(l, &r, &t->title) && op_load(l, &r, t) && wait_load(l, &r, t) &&
-           callbacks_load(l, &r, t) && stack_load(l, &r, t) && kept_load(l, &r, t) &&
-           (reader_done(&r) || load_fail(l, "a task's row"));
+    uint32_t cancels = (uint32_t)get_varint(&r);
+    if (cancels)
+        task_make_extra(t)->cancels = cancels;
+    return node_load(l, &r, &t->root) && texts_load(l, &r, t) && op_load(l, &r, t) &&
+           wait_load(l, &r, t) && callbacks_load(l, &r, t) && stack_load(l, &r, t) &&
+           kept_load(l, &r, t) && (reader_done(&r) || load_fail(l, "a task's row"));
 }
 
 bool load_frame(struct job_loader *l, struct loaded_row *row)
@@ -239,8 +246,7 @@ bool load_end(struct job_loader *l, struct loaded_row *row)
     struct reader r = READER(row->result, row->result_len);
     struct task *t = row->task;
     struct end_head h;
-    if (!load_end_head(l, &r, &h) || !node_load(l, &r, &t->root) || !text_load(l, &r, &t->name) ||
-        !text_load(l, &r, &t->title))
+    if (!load_end_head(l, &r, &h) || !node_load(l, &r, &t->root) || !texts_load(l, &r, t))
         return false;
     struct value *v = value_load(&r, load_resolve, l);
     if (!v || !reader_done(&r)) {
@@ -285,9 +291,9 @@ bool load_check(struct job_loader *l, const struct task *t)
 {
     const struct act *top = task_top(t);
     for (const struct act *a = top ? act_below(top) : NULL; a; a = act_below(a))
-        if (a->kind->waiting && a->kind->waiting(a))
+        if (act_kind(a)->waiting && act_kind(a)->waiting(a))
             return load_fail(l, "an activation that waits below another");
-    bool waits = top && top->kind->waiting && top->kind->waiting(top);
+    bool waits = top && act_kind(top)->waiting && act_kind(top)->waiting(top);
     bool good = false;
     switch ((enum wait_kind)t->wait) {
     case WAIT_NONE:
@@ -300,11 +306,12 @@ bool load_check(struct job_loader *l, const struct task *t)
         good = t->op == OP_NONE && waits && (t->future != FUTURE_PENDING) == (t->ready != 0);
         break;
     case WAIT_TASK:
-        good = t->op == OP_NONE && top && top->kind == &node_await &&
+        good = t->op == OP_NONE && top && act_kind(top) == &node_await &&
                (t->ready != HANDLE_WAKE || task_is_done(t->awaited));
         break;
     case WAIT_GATHER:
-        good = t->op == OP_NONE && top && top->kind == &node_gather && t->gathered->awaiter == t &&
+        good = t->op == OP_NONE && top && act_kind(top) == &node_gather &&
+               t->gathered->awaiter == t &&
                (t->ready != HANDLE_WAKE || t->gathered->state != GATHER_PENDING);
         break;
     }

@@ -7,8 +7,8 @@
 enum { RETRY_RUNNING, RETRY_SLEEPING };
 
 struct retry_act {
-    struct act act;      /* count: attempts that failed */
-    struct timer *timer; /* between attempts */
+    struct act act;     /* count: attempts that failed */
+    struct timer timer; /* between attempts */
     uint32_t attempts;
     double delay, backoff, max_delay, jitter; /* seconds, factor, seconds, seconds */
 };
@@ -81,7 +81,7 @@ static void retry_on_child(struct task *t, struct act *act, enum completion how,
 static void retry_on_event(struct task *t, struct act *act, enum completion how, struct value *v)
 {
     act->phase = RETRY_RUNNING;
-    timer_cancel(&((struct retry_act *)act)->timer);
+    timer_cancel(t->job, &((struct retry_act *)act)->timer);
     if (how == DONE_RAISE) {
         task_done(t, how, v);
         return;
@@ -92,8 +92,7 @@ static void retry_on_event(struct task *t, struct act *act, enum completion how,
 
 static bool retry_cancel(struct task *t, struct act *act)
 {
-    (void)t;
-    timer_cancel(&((struct retry_act *)act)->timer);
+    timer_cancel(t->job, &((struct retry_act *)act)->timer);
     return true;
 }
 
@@ -104,20 +103,18 @@ static bool retry_waiting(const struct act *a)
 
 static void retry_release(struct task *t, struct act *act)
 {
-    (void)t;
-    timer_cancel(&((struct retry_act *)act)->timer);
+    timer_cancel(t->job, &((struct retry_act *)act)->timer);
 }
 
 static void retry_save(const struct task *t, const struct act *act, struct buf *out)
 {
-    (void)t;
     const struct retry_act *a = (const struct retry_act *)act;
     put_varint(out, a->attempts);
     put_f64(out, a->delay);
     put_f64(out, a->backoff);
     put_f64(out, a->max_delay);
     put_f64(out, a->jitter);
-    timer_save(a->timer, out);
+    timer_save(t->job, &a->timer, out);
 }
 
 static bool retry_load(struct task *t, struct act *act, struct job_loader *l, struct reader *r)
@@ -128,7 +125,7 @@ static bool retry_load(struct task *t, struct act *act, struct job_loader *l, st
     a->backoff = get_f64(r);
     a->max_delay = get_f64(r);
     a->jitter = get_f64(r);
-    return act->phase <= RETRY_SLEEPING ? timer_load(l, r, t, TIMER_SLEEP, &a->timer)
+    return act->phase <= RETRY_SLEEPING ? timer_load(l, r, t, &a->timer, TIMER_SLEEP)
                                         : load_fail(l, "a retry");
 }
 

@@ -7,7 +7,7 @@ struct sleep_node {
 };
 struct sleep_act {
     struct act act;
-    struct timer *timer;
+    struct timer timer;
 };
 
 static void sleep_start(struct task *t, struct act *act)
@@ -20,8 +20,7 @@ static void sleep_start(struct task *t, struct act *act)
 
 static bool sleep_cancel(struct task *t, struct act *act)
 {
-    (void)t;
-    timer_cancel(&((struct sleep_act *)act)->timer);
+    timer_cancel(t->job, &((struct sleep_act *)act)->timer);
     return true;
 }
 
@@ -33,27 +32,25 @@ static bool sleep_waiting(const struct act *a)
 
 static void sleep_release(struct task *t, struct act *act)
 {
-    (void)t;
-    timer_cancel(&((struct sleep_act *)act)->timer);
+    timer_cancel(t->job, &((struct sleep_act *)act)->timer);
 }
 
 static void sleep_save(const struct task *t, const struct act *act, struct buf *out)
 {
-    (void)t;
-    timer_save(((const struct sleep_act *)act)->timer, out);
+    timer_save(t->job, &((const struct sleep_act *)act)->timer, out);
 }
 
 static bool sleep_load(struct task *t, struct act *act, struct job_loader *l, struct reader *r)
 {
-    return timer_load(l, r, t, TIMER_SLEEP, &((struct sleep_act *)act)->timer);
+    return timer_load(l, r, t, &((struct sleep_act *)act)->timer, TIMER_SLEEP);
 }
 
 static void sleep_awaits(const struct task *t, const struct act *act, struct buf *out)
 {
-    const struct timer *timer = ((const struct sleep_act *)act)->timer;
-    if (!timer)
-        return;
-    buf_printf(out, "sleep, %.6g s left", (double)(timer->deadline_us - t->job->now_us) / 1e6);
+    const struct timer *x = &((const struct sleep_act *)act)->timer;
+    if (x->state != TIMER_NONE)
+        buf_printf(out, "sleep, %.6g s left",
+                   (double)(timer_due_us(t->job, x) - t->job->now_us) / 1e6);
 }
 
 static const struct field sleep_fields[] = {
@@ -74,9 +71,11 @@ const struct node_kind node_sleep = {
     .awaits = sleep_awaits,
 };
 
-int64_t sleep_until(const struct act *a)
+int64_t sleep_until(const struct task *t)
 {
-    const struct timer *timer =
-        a && a->kind == &node_sleep ? ((const struct sleep_act *)a)->timer : NULL;
-    return timer ? timer->deadline_us : 0;
+    const struct act *a = task_top(t);
+    if (!a || act_kind(a) != &node_sleep)
+        return 0;
+    const struct timer *x = &((const struct sleep_act *)a)->timer;
+    return x->state == TIMER_NONE ? 0 : timer_due_us(t->job, x);
 }

@@ -116,7 +116,8 @@ static struct value *results(const struct task *t, const struct task_group_act *
 static void raise_group(struct task *t, struct task_group_act *a)
 {
     struct watch *w = a->watch;
-    if (t->cancels > 0) { /* from outside: keeps the count, and arrives at the next wait */
+    if (task_extra(t)->cancels >
+        0) { /* from outside: keeps the count, and arrives at the next wait */
         task_uncancel(t);
         task_cancel(t);
     }

@@ -17,9 +17,9 @@ static const struct try_node *node_of(const struct act *a)
 
 struct value *try_handled(const struct act *act)
 {
-    if (act->kind == &kind_star)
+    if (act->role == ACT_STAR)
         return star_handled(act);
-    if (act->kind != &node_try)
+    if (act_kind(act) != &node_try)
         return NULL;
     if (act->phase == TRY_HANDLER || (act->phase == TRY_FINALLY && act->count == DONE_RAISE))
         return ((const struct try_act *)act)->value;

@@ -10,7 +10,7 @@ struct wait_node {
 struct wait_act {
     struct act act;
     struct watch *watch;
-    struct timer *timer;
+    struct timer timer;
 };
 
 static const char *const words[] = {"ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION", NULL};
@@ -63,7 +63,7 @@ static bool begin(struct task *t, struct wait_act *a, const struct value *list,
         return false;
     watch_suspend(a->watch);
     if (seconds)
-        timer_start(t->job, t, TIMER_SLEEP, timer_deadline(t->job->now_us, *seconds), &a->timer);
+        timer_start(t->job, t, &a->timer, TIMER_SLEEP, timer_deadline(t->job->now_us, *seconds));
     watch_begin(a->watch, true);
     return true;
 }
@@ -125,7 +125,7 @@ static struct value *sort_out(const struct watch *w, bool done)
 static void wait_on_event(struct task *t, struct act *act, enum completion how, struct value *v)
 {
     struct wait_act *a = (struct wait_act *)act;
-    timer_cancel(&a->timer);
+    timer_cancel(t->job, &a->timer);
     if (how == DONE_RAISE) {
         task_done(t, how, v);
         return;
@@ -138,8 +138,7 @@ static void wait_on_event(struct task *t, struct act *act, enum completion how, 
 
 static bool wait_cancel(struct task *t, struct act *act)
 {
-    (void)t;
-    timer_cancel(&((struct wait_act *)act)->timer);
+    timer_cancel(t->job, &((struct wait_act *)act)->timer);
     return true;
 }
 
@@ -151,10 +150,9 @@ static bool wait_waiting(const struct act *a)
 
 static void wait_release(struct task *t, struct act *act)
 {
-    (void)t;
     struct wait_act *a = (struct wait_act *)act;
     struct watch *w = steal(&a->watch);
-    timer_cancel(&a->timer);
+    timer_cancel(t->job, &a->timer);
     if (w)
         watch_abandon(w);
     watch_unref(w);
@@ -162,17 +160,16 @@ static void wait_release(struct task *t, struct act *act)
 
 static void wait_save(const struct task *t, const struct act *act, struct buf *out)
 {
-    (void)t;
     const struct wait_act *a = (const struct wait_act *)act;
     watch_save(a->watch, out);
-    timer_save(a->timer, out);
+    timer_save(t->job, &a->timer, out);
 }
 
 static bool wait_load(struct task *t, struct act *act, struct job_loader *l, struct reader *r)
 {
     struct wait_act *a = (struct wait_act *)act;
     a->watch = watch_load(t, WATCH_WAIT, l, r);
-    if (!a->watch || !timer_load(l, r, t, TIMER_SLEEP, &a->timer))
+    if (!a->watch || !timer_load(l, r, t, &a->timer, TIMER_SLEEP))
         return load_fail(l, "a wait");
     a->watch->waiting = true;
     return true;

@@ -186,7 +186,7 @@ bool object_wait(struct task *t, const struct node *n, const struct value *x, co
     task_pop(t);
     struct object_act *a = NULL;
     if (!seconds || timeout_push(t, n, *seconds))
-        a = (struct object_act *)task_push(t, &kind_wait, n);
+        a = (struct object_act *)task_push(t, ACT_WAIT, n);
     if (a) {
         a->object = o;
         wait_begin(t, a);

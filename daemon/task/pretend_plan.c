@@ -202,9 +202,9 @@ void pretend_takes(struct pretended *c, double seconds)
 static const struct leaf_node *node_of(const struct leaf_run *run)
 {
     const struct act *a = task_top(run->task);
-    if (a && a->kind->leaf)
+    if (a && act_kind(a)->leaf)
         return (const struct leaf_node *)(const void *)a->node;
-    if (a && a->kind == &node_for && run->leaf.spec.lines) {
+    if (a && act_kind(a) == &node_for && run->leaf.spec.lines) {
         const struct for_node *n = (const struct for_node *)(const void *)a->node;
         return (const struct leaf_node *)(const void *)n->source.lines;
     }

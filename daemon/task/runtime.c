@@ -48,7 +48,7 @@ void runtime_start(struct runtime *rt, uint64_t id, uint32_t owner, struct progr
     callbacks_add(&job->main->callbacks, (struct callback){NULL, CALLBACK_STOP});
     double timeout = program_document(program)->timeout;
     if (timeout >= 0)
-        timer_start(job, NULL, TIMER_JOB, timer_deadline(now_us, timeout), &job->deadline);
+        timer_start(job, NULL, &job->deadline, TIMER_JOB, timer_deadline(now_us, timeout));
 }
 
 void runtime_start_given(struct runtime *rt, uint64_t id, uint32_t owner, struct program *program,

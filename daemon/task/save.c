@@ -1,8 +1,6 @@
 /* Rows: how a task, its end and the job are written. */
 #include "daemon/task/save.h"
 
-#include "daemon/task/star.h"
-
 #include "proto/mem.h"
 
 void value_save_opt(const struct value *v, struct buf *out)
@@ -39,62 +37,49 @@ void atom_save(const struct job *job, uint32_t atom, struct buf *out)
     put_string(out, program_atom_name(job->program, atom));
 }
 
-void timer_save(const struct timer *t, struct buf *out)
+void timer_save(const struct job *job, const struct timer *x, struct buf *out)
 {
-    put_u8(out, !t ? 0 : t->state == TIMER_READY ? 2 : 1);
-    if (!t)
+    put_u8(out, x->state == TIMER_NONE ? 0 : x->state == TIMER_READY ? 2 : 1);
+    if (x->state == TIMER_NONE)
         return;
-    put_svarint(out, t->deadline_us);
-    put_varint(out, t->seq);
+    put_svarint(out, timer_due_us(job, x));
+    put_varint(out, timer_seq(job, x));
 }
 
-/* `N`: the kind of its node. */
-static uint8_t kind_tag(const struct act *a)
-{
-    static const struct {
-        const struct node_kind *kind;
-        char tag;
-    } tags[] = {
-        {&kind_frame, 'F'}, {&kind_call, 'C'}, {&kind_limit, 'L'},
-        {&kind_wait, 'W'},  {&kind_star, 'S'},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(tags); i++)
-        if (a->kind == tags[i].kind)
-            return (uint8_t)tags[i].tag;
-    /* A timeout that stands for another verb's key. */
-    return a->kind == &node_timeout && a->node->verb != &node_timeout.verb ? 'T' : 'N';
-}
+const char act_tags[] = "NFCLWST";
 
 static void act_save(const struct task *t, const struct act *a, struct buf *out)
 {
-    put_u8(out, kind_tag(a));
+    put_u8(out, (uint8_t)act_tags[a->role]);
     node_save(a->node, out);
     put_u8(out, a->phase);
     put_varint(out, a->count);
-    if (a->kind->save)
-        a->kind->save(t, a, out);
+    if (act_kind(a)->save)
+        act_kind(a)->save(t, a, out);
 }
 
 static void callbacks_save(const struct callbacks *c, struct buf *out)
 {
-    put_varint(out, c->n);
-    for (uint32_t i = 0; i < c->n; i++) {
-        const struct callback *one = callbacks_get(c, i);
-        put_u8(out, (uint8_t)one->type);
-        if (one->type == CALLBACK_WAKE)
-            put_varint(out, ((const struct task *)one->object)->id);
-        else if (one->type == CALLBACK_GATHER)
-            put_varint(out, ((const struct gather *)one->object)->id);
-        else if (one->type == CALLBACK_WATCH)
-            put_varint(out, ((const struct watch *)one->object)->id);
+    uint32_t n = callbacks_n(c);
+    put_varint(out, n);
+    for (uint32_t i = 0; i < n; i++) {
+        struct callback one = callbacks_get(c, i);
+        put_u8(out, (uint8_t)one.type);
+        if (one.type == CALLBACK_WAKE)
+            put_varint(out, ((const struct task *)one.object)->id);
+        else if (one.type == CALLBACK_GATHER)
+            put_varint(out, ((const struct gather *)one.object)->id);
+        else if (one.type == CALLBACK_WATCH)
+            put_varint(out, ((const struct watch *)one.object)->id);
     }
 }
 
 static void kept_save(const struct task *t, struct buf *out)
 {
-    put_varint(out, t->kept ? t->kept->n : 0);
-    for (uint32_t i = 0; t->kept && i < t->kept->n; i++)
-        scope_save(t->job, t->kept->all[i], out);
+    const struct kept_scopes *kept = task_extra(t)->kept;
+    put_varint(out, kept ? kept->n : 0);
+    for (uint32_t i = 0; kept && i < kept->n; i++)
+        scope_save(t->job, kept->all[i], out);
 }
 
 static void stack_save(const struct task *t, struct buf *out)
@@ -106,7 +91,7 @@ static void stack_save(const struct task *t, struct buf *out)
     for (uint32_t at = 0; at < t->used;) {
         const struct act *a = (const struct act *)(const void *)(t->stack + at);
         act_save(t, a, out);
-        at += a->size;
+        at += a->words;
     }
 }
 
@@ -120,13 +105,13 @@ void task_save(const struct task *t, struct buf *out)
         return;
     }
     put_u8(out, (uint8_t)((t->started ? 1 : 0) | (t->must_cancel ? 2 : 0)));
-    put_varint(out, t->cancels);
+    put_varint(out, task_extra(t)->cancels);
     node_save(t->root, out);
-    text_save(t->name, out);
-    text_save(t->title, out);
+    text_save(task_extra(t)->name, out);
+    text_save(task_extra(t)->title, out);
     put_u8(out, t->op);
     put_u8(out, t->how);
-    node_save(t->op_node, out);
+    node_save(t->op == OP_START ? t->op_node : NULL, out);
     value_save_opt(t->value, out);
     put_u8(out, t->wait);
     put_u8(out, t->future);
@@ -148,8 +133,8 @@ void task_end_save(const struct task *t, struct buf *out)
     put_varint(out, t->ready_seq);
     callbacks_save(&t->callbacks, out);
     node_save(t->root, out);
-    text_save(t->name, out);
-    text_save(t->title, out);
+    text_save(task_extra(t)->name, out);
+    text_save(task_extra(t)->title, out);
     value_save(out, t->value);
 }
 
@@ -177,6 +162,6 @@ void job_save(const struct job *job, struct buf *out)
     put_varint(out, job->stop_seq);
     put_varint(out, job->closing ? job->closing->id : 0);
     value_save_opt(job->failure, out);
-    timer_save(job->deadline, out);
+    timer_save(job, &job->deadline, out);
     coro_list_save(&job->left, out);
 }

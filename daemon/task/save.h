@@ -19,10 +19,11 @@ bool atom_load(struct job_loader *l, struct reader *r, uint32_t *ret);
 /* NULL is allowed. */
 void value_save_opt(const struct value *v, struct buf *out);
 bool value_load_opt(struct job_loader *l, struct reader *r, struct value **ret);
-void timer_save(const struct timer *t, struct buf *out);
-bool timer_load(struct job_loader *l, struct reader *r, struct task *t, enum timer_type type,
-                struct timer **slot);
+void timer_save(const struct job *job, const struct timer *x, struct buf *out);
+bool timer_load(struct job_loader *l, struct reader *r, struct task *t, struct timer *x,
+                enum timer_type type);
 
+extern const char act_tags[]; /* of roles, in rows */
 void task_save(const struct task *t, struct buf *out);
 void task_end_save(const struct task *t, struct buf *out);
 void job_save(const struct job *job, struct buf *out);

@@ -170,11 +170,9 @@ static const char *kind_of(const struct handle *h, const struct task **ret)
         return "wakeup";
     case HANDLE_LEAF:
         return "command";
-    case HANDLE_TIMER: {
-        const struct timer *timer = h->p;
-        *ret = timer->state == TIMER_DEAD ? NULL : timer->task;
-        return timer->state == TIMER_DEAD ? "cancelled timer" : "timer";
-    }
+    case HANDLE_TIMER:
+        *ret = timer_task(h->p, h->q);
+        return h->p ? "timer" : "cancelled timer";
     case HANDLE_CHILD:
     case HANDLE_WATCH:
         *ret = h->q;

@@ -102,7 +102,7 @@ static void go_on(struct task *t, struct star_act *a)
 
 void star_begin(struct task *t, const struct node *n, struct value *error)
 {
-    struct star_act *a = (struct star_act *)task_push(t, &kind_star, n);
+    struct star_act *a = (struct star_act *)task_push(t, ACT_STAR, n);
     if (!a) {
         value_unref(error);
         t->op = OP_DELIVER;
@@ -117,12 +117,12 @@ void star_begin(struct task *t, const struct node *n, struct value *error)
 
 struct value *star_handled(const struct act *a)
 {
-    return a->kind == &kind_star ? ((const struct star_act *)a)->part : NULL;
+    return a->role == ACT_STAR ? ((const struct star_act *)a)->part : NULL;
 }
 
 void star_raise_again(struct act *a)
 {
-    if (a->kind == &kind_star)
+    if (a->role == ACT_STAR)
         a->phase = STAR_AGAIN;
 }
 

@@ -4,39 +4,56 @@
 #include "proto/log.h"
 #include "proto/mem.h"
 
-struct act *task_push(struct task *t, const struct node_kind *kind, const struct node *node)
+/* Most stacks stay as small as what is inside, and there are many: grow by half. */
+static void grow(struct task *t, size_t words)
 {
-    size_t size = (kind->act_size + 7) & ~(size_t)7;
-    if (t->used + size > TASK_MAX_STACK_BYTES)
+    size_t cap = t->cap + t->cap / 2;
+    if (cap < words)
+        cap = words;
+    uint64_t *stack = xrealloc(t->stack == t->inside ? NULL : t->stack, cap * sizeof *stack);
+    if (t->stack == t->inside)
+        memcpy(stack, t->inside, t->used * sizeof *stack);
+    t->stack = stack;
+    t->cap = (uint16_t)cap;
+}
+
+struct act *task_push(struct task *t, enum act_role role, const struct node *node)
+{
+    const struct node_kind *kind = role == ACT_NODE ? node_kind(node) : act_roles[role];
+    size_t words = (kind->act_size + sizeof *t->stack - 1) / sizeof *t->stack;
+    if (t->used + words > TASK_MAX_STACK_BYTES / sizeof *t->stack)
         return NULL;
-    if (t->used + size > t->cap) {
-        /* Most stacks stay small, and there are many: grow by half. */
-        size_t cap = t->cap ? t->cap + t->cap / 2 : 112;
-        if (cap < t->used + size)
-            cap = t->used + size;
-        t->stack = xrealloc(t->stack, cap);
-        t->cap = (uint32_t)cap;
-    }
-    struct act *top = task_top(t);
-    uint16_t below = top ? top->size : 0;
+    if (t->used + words > t->cap)
+        grow(t, t->used + words);
+    const struct act *top = task_top(t);
+    uint8_t below = top ? top->words : 0;
     t->top = t->used;
-    t->used += (uint32_t)size;
+    t->used = (uint16_t)(t->used + words);
     struct act *a = (struct act *)(void *)(t->stack + t->top);
-    memset(a, 0, size);
-    a->kind = kind;
+    memset(a, 0, words * sizeof *t->stack);
     a->node = node;
-    a->size = (uint16_t)size;
+    a->role = (uint8_t)role;
+    a->words = (uint8_t)words;
     a->below = below;
     return a;
+}
+
+void task_drop_stack(struct task *t)
+{
+    if (t->stack != t->inside)
+        free(t->stack);
+    t->stack = t->inside;
+    t->used = t->top = 0;
+    t->cap = ARRAY_LEN(t->inside);
 }
 
 void task_pop(struct task *t)
 {
     struct act *a = (struct act *)(void *)(t->stack + t->top);
-    if (a->kind->release)
-        a->kind->release(t, a);
+    if (act_kind(a)->release)
+        act_kind(a)->release(t, a);
     t->used = t->top;
-    t->top -= a->below;
+    t->top = (uint16_t)(t->top - a->below);
 }
 
 void task_child(struct task *t, const struct node *child)
@@ -113,14 +130,14 @@ void task_yield(struct task *t)
     job_soon_task(t->job, HANDLE_STEP, t);
 }
 
-void task_sleep(struct task *t, struct timer **slot, double seconds)
+void task_sleep(struct task *t, struct timer *x, double seconds)
 {
     if (!(seconds > 0)) {
         task_yield(t);
         return;
     }
     task_suspend(t, WAIT_OWN, NULL);
-    timer_start(t->job, t, TIMER_SLEEP, timer_deadline(t->job->now_us, seconds), slot);
+    timer_start(t->job, t, x, TIMER_SLEEP, timer_deadline(t->job->now_us, seconds));
 }
 
 void wait_settle(struct task *t, enum future_state state)
@@ -147,13 +164,11 @@ static void start(struct task *t)
 {
     const struct node *n = t->op_node;
     t->op = OP_NONE;
-    t->op_node = NULL;
     if (!n) { /* the inside of a call's timeout or retry */
         coro_enter_body(t);
         return;
     }
-    const struct node_kind *kind = node_kind(n);
-    struct act *a = task_push(t, kind, n);
+    struct act *a = task_push(t, ACT_NODE, n);
     if (!a) {
         t->op = OP_DELIVER;
         t->how = DONE_RAISE;
@@ -161,7 +176,7 @@ static void start(struct task *t)
             task_in_context(t, error_new("RuntimeError", "maximum recursion depth exceeded"));
         return;
     }
-    kind->start(t, a);
+    node_kind(n)->start(t, a);
 }
 
 static void deliver(struct task *t)
@@ -172,8 +187,8 @@ static void deliver(struct task *t)
     t->op = OP_NONE;
     if (!a)
         task_end(t, how, v);
-    else if (a->kind->on_child)
-        a->kind->on_child(t, a, how, v);
+    else if (act_kind(a)->on_child)
+        act_kind(a)->on_child(t, a, how, v);
     else
         task_done(t, how, v);
 }
@@ -201,10 +216,9 @@ void task_interrupt(struct task *t)
     if (t->op == OP_NONE)
         return;
     if (!t->must_cancel)
-        t->cancels++;
+        task_make_extra(t)->cancels++;
     t->must_cancel = false;
     value_unref(t->value);
-    t->op_node = NULL;
     t->op = OP_DELIVER;
     t->how = DONE_RAISE;
     t->value = error_new("CancelledError", "%s", "");
@@ -235,7 +249,6 @@ static void stop_waiting(struct task *t)
         t->gathered->awaiter = NULL;
         gather_unref(t->gathered);
     }
-    t->awaited = NULL;
     t->wait = WAIT_NONE;
 }
 
@@ -258,7 +271,6 @@ void task_resume(struct task *t, bool wake, struct value *error)
         if (!error)
             return;
         t->op = OP_DELIVER;
-        t->op_node = NULL;
         value_unref(t->value);
         t->how = DONE_RAISE;
         t->value = error;
@@ -271,8 +283,8 @@ void task_resume(struct task *t, bool wake, struct value *error)
         t->op = OP_DELIVER;
         t->how = (uint8_t)how;
         t->value = v;
-    } else if (a->kind->on_event)
-        a->kind->on_event(t, a, how, v);
+    } else if (act_kind(a)->on_event)
+        act_kind(a)->on_event(t, a, how, v);
     else
         task_done(t, how, v);
 }

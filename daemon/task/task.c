@@ -24,68 +24,118 @@ enum task_state task_state_of(const struct task *t)
     return run && run->leaf.state == LEAF_LAUNCHED ? TASK_RUNNING : TASK_SUSPENDED;
 }
 
-void callbacks_add(struct callbacks *c, struct callback one)
+struct callback_list {
+    uint32_t n, cap;
+    struct callback all[];
+};
+
+/* Blocks of malloc() leave the lower bits free. */
+enum { CALLBACK_TYPE = 7 };
+
+static struct callback_list *list_of(const struct callbacks *c)
 {
-    if (c->n == 0 && c->cap == 0) {
-        c->one = one;
-        c->n = 1;
-        return;
-    }
-    if (c->cap == 0) {
-        struct callback first = c->one;
-        c->cap = 4;
-        c->many = xmalloc(c->cap * sizeof *c->many);
-        c->many[0] = first;
-    } else if (c->n == c->cap) {
-        size_t cap = c->cap;
-        c->many = xgrow(c->many, &cap, (size_t)c->n + 1, sizeof *c->many);
-        c->cap = (uint32_t)cap;
-    }
-    c->many[c->n++] = one;
+    return c->bits & CALLBACK_TYPE ? NULL : (struct callback_list *)c->bits;
 }
 
-const struct callback *callbacks_get(const struct callbacks *c, uint32_t i)
+static struct callback unpack(uintptr_t bits)
 {
-    return c->cap ? &c->many[i] : &c->one;
+    return (struct callback){(void *)(bits & ~(uintptr_t)CALLBACK_TYPE), bits & CALLBACK_TYPE};
+}
+
+void callbacks_add(struct callbacks *c, struct callback one)
+{
+    if (c->bits == 0) {
+        c->bits = (uintptr_t)one.object | one.type;
+        return;
+    }
+    struct callback_list *l = list_of(c);
+    if (!l || l->n == l->cap) {
+        uint32_t cap = l ? l->cap * 2 : 4;
+        struct callback first = unpack(c->bits);
+        struct callback_list *grown = xrealloc(l, sizeof *l + cap * sizeof *l->all);
+        if (!l) {
+            grown->n = 1;
+            grown->all[0] = first;
+        }
+        grown->cap = cap;
+        c->bits = (uintptr_t)grown;
+        l = grown;
+    }
+    l->all[l->n++] = one;
+}
+
+uint32_t callbacks_n(const struct callbacks *c)
+{
+    const struct callback_list *l = list_of(c);
+    return l ? l->n : c->bits != 0;
+}
+
+struct callback callbacks_get(const struct callbacks *c, uint32_t i)
+{
+    const struct callback_list *l = list_of(c);
+    return l ? l->all[i] : unpack(c->bits);
 }
 
 void callbacks_remove(struct callbacks *c, const void *object)
 {
-    struct callback *all = c->cap ? c->many : &c->one;
+    struct callback_list *l = list_of(c);
     uint32_t n = 0;
-    for (uint32_t i = 0; i < c->n; i++)
-        if (all[i].object != object)
-            all[n++] = all[i];
-    c->n = n;
+    for (uint32_t i = 0; l && i < l->n; i++)
+        if (l->all[i].object != object)
+            l->all[n++] = l->all[i];
+    if (l)
+        l->n = n;
+    else if (c->bits && unpack(c->bits).object == object)
+        c->bits = 0;
 }
 
 void callbacks_release(struct callbacks *c)
 {
     struct callbacks all = *c;
     *c = (struct callbacks){0};
-    for (uint32_t i = 0; i < all.n; i++) {
-        const struct callback *one = callbacks_get(&all, i);
-        if (one->type == CALLBACK_GATHER)
-            gather_unref(one->object);
-        else if (one->type == CALLBACK_WATCH)
-            watch_unref(one->object);
+    for (uint32_t i = 0; i < callbacks_n(&all); i++) {
+        struct callback one = callbacks_get(&all, i);
+        if (one.type == CALLBACK_GATHER)
+            gather_unref(one.object);
+        else if (one.type == CALLBACK_WATCH)
+            watch_unref(one.object);
     }
-    if (all.cap)
-        free(all.many);
+    free(list_of(&all));
+}
+
+const struct task_extra *task_extra(const struct task *t)
+{
+    static const struct task_extra none;
+    return t->extra ? t->extra : &none;
+}
+
+struct task_extra *task_make_extra(struct task *t)
+{
+    if (!t->extra)
+        t->extra = xcalloc(1, sizeof *t->extra);
+    return t->extra;
+}
+
+struct task *task_alloc(struct job *job, uint32_t id, uint32_t parent)
+{
+    struct task *t = xmalloc(sizeof *t);
+    memset(t, 0, offsetof(struct task, inside));
+    t->job = job;
+    t->id = id;
+    t->parent = parent;
+    task_drop_stack(t);
+    t->prev = job->last;
+    *(job->last ? &job->last->next : &job->first) = t;
+    job->last = t;
+    return t;
 }
 
 struct task *task_new(struct job *job, struct task *parent, const struct node *root)
 {
-    struct task *t = xcalloc(1, sizeof *t);
-    t->job = job;
-    t->id = job->next_task++;
-    t->parent = parent ? parent->id : 0;
+    struct task *t = task_alloc(job, job->next_task++, parent ? parent->id : 0);
     t->refs = 1;
     t->root = root;
     t->created_us = job->now_us;
-    t->prev = job->last;
-    *(job->last ? &job->last->next : &job->first) = t;
-    job->last = t;
     job->live++;
     job->rt->live++;
     job_touch(job); /* its next number */
@@ -101,6 +151,18 @@ struct task *task_ref(struct task *t)
     return t;
 }
 
+static void extra_free(struct task_extra *x)
+{
+    if (!x)
+        return;
+    for (uint32_t i = 0; x->kept && i < x->kept->n; i++)
+        scope_unref(x->kept->all[i]);
+    free(x->kept);
+    free(x->name);
+    free(x->title);
+    free(x);
+}
+
 void task_release(struct task *t)
 {
     if (t->refs > 0 || t->dirty || t->ending)
@@ -113,14 +175,8 @@ void task_release(struct task *t)
     }
     value_unref(t->value);
     callbacks_release(&t->callbacks);
-    if (t->kept) {
-        for (uint32_t i = 0; i < t->kept->n; i++)
-            scope_unref(t->kept->all[i]);
-        free(t->kept);
-    }
-    free(t->stack);
-    free(t->name);
-    free(t->title);
+    task_drop_stack(t);
+    extra_free(t->extra);
     free(t);
 }
 
@@ -148,6 +204,15 @@ void task_touch(struct task *t)
     job_touch(job);
 }
 
+void task_put_kept(struct task *t, struct scope *s)
+{
+    struct kept_scopes **kept = &task_make_extra(t)->kept;
+    uint32_t n = *kept ? (*kept)->n : 0;
+    *kept = xrealloc(*kept, sizeof **kept + (n + 1) * sizeof(struct scope *));
+    (*kept)->all[n] = s;
+    (*kept)->n = n + 1;
+}
+
 void task_keep_scope(struct task *t, struct scope *s)
 {
     if (!s || s->refs == 1) {
@@ -155,45 +220,43 @@ void task_keep_scope(struct task *t, struct scope *s)
         return;
     }
     task_sweep_kept(t);
-    uint32_t n = t->kept ? t->kept->n : 0;
-    t->kept = xrealloc(t->kept, sizeof *t->kept + (n + 1) * sizeof(struct scope *));
-    t->kept->all[n] = s;
-    t->kept->n = n + 1;
+    task_put_kept(t, s);
 }
 
 void task_sweep_kept(struct task *t)
 {
-    if (!t->kept)
+    struct kept_scopes *kept = task_extra(t)->kept;
+    if (!kept)
         return;
     uint32_t n = 0;
-    for (uint32_t i = 0; i < t->kept->n; i++) {
-        struct scope *s = t->kept->all[i];
+    for (uint32_t i = 0; i < kept->n; i++) {
+        struct scope *s = kept->all[i];
         if (s->refs == 1)
             scope_unref(s);
         else
-            t->kept->all[n++] = s;
+            kept->all[n++] = s;
     }
-    t->kept->n = n;
+    kept->n = n;
     if (n == 0)
-        free(steal(&t->kept));
+        free(steal(&t->extra->kept));
 }
 
 /* One handle for each callback, in order. The references go with them. */
 static void schedule_callbacks(struct task *t)
 {
     struct callbacks all = t->callbacks;
-    for (uint32_t i = 0; i < all.n; i++) {
-        const struct callback *c = callbacks_get(&all, i);
-        struct task *waiter = c->object;
+    for (uint32_t i = 0; i < callbacks_n(&all); i++) {
+        struct callback c = callbacks_get(&all, i);
+        struct task *waiter = c.object;
         uint64_t seq = 0;
-        if (c->type == CALLBACK_STOP) {
+        if (c.type == CALLBACK_STOP) {
             seq = t->job->stop_seq = job_soon(t->job, HANDLE_STOP, NULL, NULL);
-        } else if (c->type == CALLBACK_GATHER) {
-            struct gather *g = c->object;
+        } else if (c.type == CALLBACK_GATHER) {
+            struct gather *g = c.object;
             g->refs++; /* the callbacks are kept for the end row */
             seq = job_soon(t->job, HANDLE_CHILD, g, task_ref(t));
-        } else if (c->type == CALLBACK_WATCH) {
-            seq = job_soon(t->job, HANDLE_WATCH, watch_ref(c->object), task_ref(t));
+        } else if (c.type == CALLBACK_WATCH) {
+            seq = job_soon(t->job, HANDLE_WATCH, watch_ref(c.object), task_ref(t));
         } else if (waiter->wait == WAIT_TASK && waiter->awaited == t && !waiter->ready) {
             job_soon_task(t->job, HANDLE_WAKE, waiter);
             seq = waiter->ready_seq;
@@ -231,7 +294,8 @@ static void charge(struct task *t, size_t bytes)
 
 void task_leave_job(struct task *t)
 {
-    charge(t, 0);
+    if (task_is_done(t))
+        charge(t, 0);
     t->job = NULL;
 }
 
@@ -239,13 +303,13 @@ void task_end(struct task *t, enum completion how, struct value *v)
 {
     struct job *job = t->job;
     t->op = OP_NONE;
+    task_drop_stack(t);
+    t->finished_us = job->now_us;
+    t->charge = 0;
     charge(t, value_shared_bytes(v)); /* it is in a row of its own */
     if (job_is_large(job) && (how = task_refuse(t, how, &v)) == DONE_RAISE)
         charge(t, value_shared_bytes(v));
     set_outcome(t, how, v);
-    t->finished_us = job->now_us;
-    free(steal(&t->stack));
-    t->used = t->cap = t->top = 0;
     job->live--;
     job->rt->live--;
     schedule_callbacks(t);
@@ -269,7 +333,6 @@ void task_detach(struct task *t)
         task_unref(t->awaited);
     else if (t->wait == WAIT_GATHER)
         gather_unref(t->gathered);
-    t->awaited = NULL;
     t->wait = WAIT_NONE;
     t->op = OP_NONE;
     value_unref(steal(&t->value));
@@ -280,8 +343,9 @@ void task_clear(struct task *t)
     task_ref(t);
     task_detach(t);
     callbacks_release(&t->callbacks);
-    for (uint32_t i = 0; t->kept && i < t->kept->n; i++)
-        for (struct scope *s = t->kept->all[i]; s; s = s->parent)
+    const struct kept_scopes *kept = task_extra(t)->kept;
+    for (uint32_t i = 0; kept && i < kept->n; i++)
+        for (struct scope *s = kept->all[i]; s; s = s->parent)
             scope_clear(s); /* one around it may hold this very task */
     task_unref(t);
 }
@@ -316,6 +380,6 @@ void task_set_name(struct task *t, const struct value *name)
         return;
     struct buf text = {0};
     value_write_text(&text, name);
-    free(t->name);
-    t->name = buf_steal(&text);
+    free(task_make_extra(t)->name);
+    t->extra->name = buf_steal(&text);
 }

@@ -41,42 +41,53 @@ struct callback {
     void *object; /* the struct task that awaits; a struct gather or watch, counted; NULL */
     uint32_t type;
 };
+/* None (0), one, with its type in the lower bits of the pointer, or a list of them. */
 struct callbacks {
-    uint32_t n, cap; /* cap 0: the one is inside */
-    union {
-        struct callback one;
-        struct callback *many;
-    };
+    uintptr_t bits;
 };
 
+/* There may be millions that sleep: what most tasks never have is in `extra`, and the stack of most
+ * is inside. */
 struct task {
     struct job *job; /* NULL: the job is gone */
     struct task *prev, *next;
     uint32_t id, parent;
-    uint32_t refs;    /* who may still ask for its outcome; one more until it ends */
-    uint32_t cancels; /* asyncio's _num_cancels_requested */
+    uint32_t refs; /* who may still ask for its outcome; one more until it ends */
+    uint32_t mark; /* the gather that took it last */
     uint8_t op, how, wait, future, outcome, ready;
     bool started : 1, must_cancel : 1, unretrieved : 1, dirty : 1, ending : 1, collected : 1,
         on_path : 1, flags_changed : 1;
-    uint32_t used, cap; /* of the stack */
-    uint32_t top;       /* where the top activation begins */
-    uint32_t mark;      /* the gather that took it last */
-    uint32_t charge;    /* of the job's values, for an outcome that others have too */
-    char *stack;
-    const struct node *root;    /* what it runs */
-    const struct node *op_node; /* of OP_START */
-    struct value *value;        /* of OP_DELIVER; at last its outcome */
-    struct scope *scope;        /* of the frame on top; borrowed */
+    uint16_t used, cap; /* of the stack, words */
+    uint16_t top;       /* where the top activation begins */
+    uint64_t *stack;
+    const struct node *root; /* what it runs */
+    struct value *value;     /* of OP_DELIVER; at last its outcome */
     union {
-        struct task *awaited;    /* WAIT_TASK; counted */
-        struct gather *gathered; /* WAIT_GATHER; counted */
+        struct {                 /* until it ends */
+            struct scope *scope; /* of the frame on top; borrowed */
+            union {
+                const struct node *op_node; /* OP_START */
+                struct task *awaited;       /* WAIT_TASK; counted */
+                struct gather *gathered;    /* WAIT_GATHER; counted */
+            };
+        };
+        struct { /* then */
+            int64_t finished_us;
+            uint32_t charge; /* of the job's values, for an outcome that others have too */
+        };
     };
     struct callbacks callbacks;
     uint64_t ready_seq; /* of its handle in the ready queue; then of its first callback's */
-    int64_t created_us, finished_us;
+    int64_t created_us;
+    struct task_extra *extra; /* NULL: nothing of it */
+    uint64_t inside[7];
+};
+
+struct task_extra {
     char *name;  /* given, or NULL */
     char *title; /* of its first command, or NULL */
     struct kept_scopes *kept;
+    uint32_t cancels; /* asyncio's _num_cancels_requested */
 };
 
 /* Scopes of coroutines that ended, for branches that still read them. */
@@ -97,6 +108,10 @@ static inline bool task_is_done(const struct task *t)
 {
     return t->outcome != OUTCOME_NONE;
 }
+const struct task_extra *task_extra(const struct task *t);
+struct task_extra *task_make_extra(struct task *t);
+/* Its only reference is the task's own until it ends; nothing of it but what its row holds. */
+struct task *task_alloc(struct job *job, uint32_t id, uint32_t parent);
 /* Its coroutine is over with (how, v); takes over v. */
 void task_end(struct task *t, enum completion how, struct value *v);
 /* Something that its row holds has changed. */
@@ -120,7 +135,8 @@ void task_put_awaits(const struct task *t, struct buf *out);
 void node_put_title(const struct job *job, const struct node *n, struct buf *out);
 
 void callbacks_add(struct callbacks *c, struct callback one);
-const struct callback *callbacks_get(const struct callbacks *c, uint32_t i);
+uint32_t callbacks_n(const struct callbacks *c);
+struct callback callbacks_get(const struct callbacks *c, uint32_t i);
 /* Takes out the one that wakes this task. */
 void callbacks_remove(struct callbacks *c, const void *object);
 /* Drops all, with their references. */
@@ -128,6 +144,8 @@ void callbacks_release(struct callbacks *c);
 
 /* A scope of an ended coroutine: kept when others still read it. Takes over the reference. */
 void task_keep_scope(struct task *t, struct scope *s);
+/* Without a look at who reads it. */
+void task_put_kept(struct task *t, struct scope *s);
 void task_sweep_kept(struct task *t);
 
 /* ---- cancelling (cancel.c) ---- */
@@ -149,10 +167,12 @@ static inline struct act *task_top(const struct task *t)
 }
 static inline struct act *act_below(const struct act *a)
 {
-    return a->below ? (struct act *)(void *)((char *)(uintptr_t)a - a->below) : NULL;
+    return a->below ? (struct act *)(void *)((uint64_t *)(uintptr_t)a - a->below) : NULL;
 }
 /* NULL when the stack is as deep as it may be. */
-struct act *task_push(struct task *t, const struct node_kind *kind, const struct node *node);
+struct act *task_push(struct task *t, enum act_role role, const struct node *node);
+/* All of it; what its activations hold must be gone. */
+void task_drop_stack(struct task *t);
 /* Frees the top activation. */
 void task_pop(struct task *t);
 
@@ -162,8 +182,9 @@ void task_raise(struct task *t, struct value *error); /* takes over; gives it it
 /* Waits until a wake-up. For WAIT_TASK and WAIT_GATHER x is what is awaited. */
 void task_suspend(struct task *t, enum wait_kind wait, void *x);
 void task_yield(struct task *t);
-/* Sleeps: a bare yield for ≤ 0. on_event() tells the end; the slot is inside the top activation. */
-void task_sleep(struct task *t, struct timer **slot, double seconds);
+/* Sleeps: a bare yield for ≤ 0. on_event() tells the end; the timer is inside the top activation.
+ */
+void task_sleep(struct task *t, struct timer *x, double seconds);
 /* The future of WAIT_OWN has come or was cancelled: the task wakes in the next tick. */
 void wait_settle(struct task *t, enum future_state state);
 

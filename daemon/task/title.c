@@ -4,8 +4,9 @@
 
 void task_put_name(const struct task *t, struct buf *out)
 {
-    if (t->name)
-        buf_addstr(out, t->name);
+    const struct task_extra *x = task_extra(t);
+    if (x->name)
+        buf_addstr(out, x->name);
     else
         buf_printf(out, "Task-%u", t->id);
 }
@@ -42,12 +43,13 @@ void node_put_title(const struct job *job, const struct node *n, struct buf *out
 
 void task_put_title(const struct task *t, struct buf *out)
 {
-    if (t->name)
-        buf_addstr(out, t->name);
+    const struct task_extra *x = task_extra(t);
+    if (x->name)
+        buf_addstr(out, x->name);
     else if (t == t->job->main)
         buf_addstr(out, "main");
-    else if (t->title && (!t->root || t->root->verb != runtime_kinds()->call))
-        buf_addstr(out, t->title);
+    else if (x->title && (!t->root || t->root->verb != runtime_kinds()->call))
+        buf_addstr(out, x->title);
     else
         node_put_title(t->job, t->root, out);
 }

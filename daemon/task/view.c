@@ -14,8 +14,8 @@ void task_put_awaits(const struct task *t, struct buf *out)
         buf_printf(out, "task %" PRIu64 ".%u", t->job->id, t->awaited->id);
     else if (t->wait == WAIT_GATHER)
         buf_printf(out, "gather of %u, %u done", t->gathered->futures, t->gathered->finished);
-    else if (t->wait == WAIT_OWN && a && a->kind->awaits)
-        a->kind->awaits(t, a, out);
+    else if (t->wait == WAIT_OWN && a && act_kind(a)->awaits)
+        act_kind(a)->awaits(t, a, out);
     else if (t->wait != WAIT_NONE)
         buf_addstr(out, "its turn");
 }
@@ -43,7 +43,7 @@ bool runtime_view(struct runtime *rt, uint64_t id,
                               .parent = t->parent,
                               .state = task_state_of(t),
                               .created_us = t->created_us,
-                              .finished_us = t->finished_us};
+                              .finished_us = task_is_done(t) ? t->finished_us : 0};
         struct buf text = {0};
         task_put_title(t, &text);
         copy(v.name, sizeof v.name, &text);
@@ -53,7 +53,7 @@ bool runtime_view(struct runtime *rt, uint64_t id,
         const struct leaf_run *run = task_is_done(t) ? NULL : leaf_of(t);
         v.attempt = run ? run->leaf.attempt : 0;
         v.leaf = run ? &run->leaf : NULL;
-        v.until_us = task_is_done(t) ? 0 : sleep_until(task_top(t));
+        v.until_us = task_is_done(t) ? 0 : sleep_until(t);
         v.error = t->outcome == OUTCOME_ERROR ? t->value : NULL;
         each(arg, &v);
     }
@@ -61,16 +61,16 @@ bool runtime_view(struct runtime *rt, uint64_t id,
 }
 
 /* The task that goes on when this callback was called; NULL: none waits for it just now. */
-static const struct task *waiter_of(const struct callback *c)
+static const struct task *waiter_of(struct callback c)
 {
-    if (c->type == CALLBACK_WAKE)
-        return c->object;
-    if (c->type == CALLBACK_GATHER) {
-        const struct gather *g = c->object;
+    if (c.type == CALLBACK_WAKE)
+        return c.object;
+    if (c.type == CALLBACK_GATHER) {
+        const struct gather *g = c.object;
         const struct task *t = g ? g->awaiter : NULL;
         return t && t->wait == WAIT_GATHER && t->gathered == g ? t : NULL;
     }
-    const struct watch *w = c->type == CALLBACK_WATCH ? c->object : NULL;
+    const struct watch *w = c.type == CALLBACK_WATCH ? c.object : NULL;
     return w && w->waiting ? w->owner : NULL;
 }
 
@@ -81,7 +81,7 @@ bool runtime_waits(struct runtime *rt, uint64_t id,
     if (!job)
         return false;
     for (const struct task *t = job->first; t; t = t->next) {
-        for (uint32_t i = 0; !task_is_done(t) && i < t->callbacks.n; i++) {
+        for (uint32_t i = 0; !task_is_done(t) && i < callbacks_n(&t->callbacks); i++) {
             const struct task *waiter = waiter_of(callbacks_get(&t->callbacks, i));
             if (waiter)
                 each(arg, waiter->id, t->id);

@@ -33,10 +33,10 @@ void watch_abandon(struct watch *w)
     w->refs++;
     for (size_t i = 0; i < n; i++) {
         struct task *t = all[i].task;
-        uint32_t had = t->callbacks.n;
+        uint32_t had = callbacks_n(&t->callbacks);
         if (!task_is_done(t))
             callbacks_remove(&t->callbacks, w);
-        for (; had > t->callbacks.n; had--)
+        for (; had > callbacks_n(&t->callbacks); had--)
             watch_unref(w);
         task_unref(t);
     }

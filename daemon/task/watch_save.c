@@ -150,8 +150,8 @@ static void to_come(struct job_loader *l, struct watch *w, struct task *t, uint6
 
 static bool has_callback(const struct task *t, const struct watch *w)
 {
-    for (uint32_t i = 0; i < t->callbacks.n; i++)
-        if (callbacks_get(&t->callbacks, i)->object == w)
+    for (uint32_t i = 0; i < callbacks_n(&t->callbacks); i++)
+        if (callbacks_get(&t->callbacks, i).object == w)
             return true;
     return false;
 }
@@ -179,9 +179,9 @@ static void load_children(struct job_loader *l)
 {
     for (size_t i = 0; i < l->n; i++) { /* in order of creation */
         struct task *t = l->rows[i].result ? NULL : l->rows[i].task;
-        for (uint32_t k = 0; t && k < t->callbacks.n; k++) {
-            const struct callback *c = callbacks_get(&t->callbacks, k);
-            struct watch *w = c->type == CALLBACK_WATCH ? c->object : NULL;
+        for (uint32_t k = 0; t && k < callbacks_n(&t->callbacks); k++) {
+            struct callback c = callbacks_get(&t->callbacks, k);
+            struct watch *w = c.type == CALLBACK_WATCH ? c.object : NULL;
             if (!w || w->kind != WATCH_GROUP)
                 continue;
             w->left++;
