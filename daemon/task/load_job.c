@@ -26,7 +26,8 @@ static bool load_state(struct job_loader *l)
     if (r.failed || version != ROW_VERSION || job->phase >= PHASE_OVER || task > UINT32_MAX ||
         scope > UINT32_MAX || coro > UINT32_MAX || gather >= UINT32_MAX || object >= KEEP_IDS ||
         keep > KEEP_IDS || running > UINT32_MAX || closing > gather ||
-        l->head > job->ready.next_seq)
+        l->head > job->ready.next_seq || job->ready.next_seq - l->head > INT32_MAX ||
+        job->next_timer > TIMER_MAX_SEQ)
         return load_fail(l, "the job's row");
     job->next_task = (uint32_t)task;
     job->next_scope = (uint32_t)scope;
@@ -235,6 +236,27 @@ static void settle(struct job_loader *l)
     }
 }
 
+static int compare_handle(const void *a, const void *b)
+{
+    uint64_t x = ((const struct handle *)a)->seq, y = ((const struct handle *)b)->seq;
+    return x < y ? -1 : x > y;
+}
+
+/* Each handle has its own place among those that have not run. */
+static bool load_order(struct job_loader *l)
+{
+    if (l->n_handles > 0)
+        qsort(l->handles, l->n_handles, sizeof *l->handles, compare_handle);
+    uint64_t next = l->head;
+    for (size_t i = 0; i < l->n_handles; i++) {
+        uint64_t seq = l->handles[i].seq;
+        if (seq < next || seq >= l->job->ready.next_seq)
+            return load_fail(l, "the order of what is ready");
+        next = seq + 1;
+    }
+    return true;
+}
+
 bool load_job(struct job_loader *l)
 {
     if (!load_state(l) || !load_objects(l) || !load_rows(l) || !load_items(l))
@@ -249,7 +271,7 @@ bool load_job(struct job_loader *l)
         (!(job->running = load_task(l, l->running)) || task_is_done(job->running)))
         return load_fail(l, "the task that runs");
     if (!load_state_tail(l) || !drain(l) || !watches_load(l) || !load_callbacks(l) ||
-        !load_gathers(l) || !load_checks(l))
+        !load_gathers(l) || !load_checks(l) || !load_order(l))
         return false;
     if ((job->phase != PHASE_MAIN) != task_is_done(job->main) && !job->stop && !job->stop_seq)
         return load_fail(l, "the job's phase");
@@ -257,17 +279,9 @@ bool load_job(struct job_loader *l)
     return true;
 }
 
-static int compare_handle(const void *a, const void *b)
-{
-    uint64_t x = ((const struct handle *)a)->seq, y = ((const struct handle *)b)->seq;
-    return x < y ? -1 : x > y;
-}
-
 void load_handles(struct job_loader *l)
 {
     struct ready *r = &l->job->ready;
-    if (l->n_handles > 0)
-        qsort(l->handles, l->n_handles, sizeof *l->handles, compare_handle);
     for (size_t i = 0; i < l->n_handles; i++)
         ready_put(r, l->handles[i]);
     l->n_handles = 0;
