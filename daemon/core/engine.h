@@ -216,8 +216,9 @@ bool engine_pool_set(struct engine *e, const char *name, uint32_t slots, struct 
 /* A paused pool starts nothing. False with err: there is no such pool. */
 bool engine_pool_pause(struct engine *e, const char *name, bool paused, struct err *err);
 
-/* Named objects, as in daemon/task/visit.h; the engine's turn calls on_end. What it tells, and what
- * was changed, waits for engine_after_commit. The visitor is visitor_free()'d by whoever made it.
+/* Named objects, as in daemon/task/visit.h; the engine's turn calls on_end. What it tells, but what
+ * is_on_disk, and what was changed, waits for engine_after_commit. The visitor is visitor_free()'d
+ * by whoever made it.
  */
 struct visitor *engine_visitor(struct engine *e);
 struct visit *engine_visit(struct engine *e, struct visitor *v, const struct visit_wish *wish,

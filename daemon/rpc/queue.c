@@ -58,8 +58,14 @@ static void on_end(void *arg, const struct visit_end *end, const struct err *err
         request_fail(r, err);
         return;
     }
-    write_end(w, end, &r->result);
-    request_result_after_commit(r);
+    struct buf result = {0};
+    write_end(w, end, &result);
+    if (end->is_on_disk) {
+        request_result(r, &result);
+    } else {
+        r->result = result;
+        request_result_after_commit(r);
+    }
 }
 
 /* Whose objects; false: refused. */

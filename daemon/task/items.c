@@ -9,7 +9,7 @@ struct queue_items *items_new(enum items_order order)
 {
     struct queue_items *l = xcalloc(1, sizeof *l);
     l->order = order;
-    l->next_seq = 1;
+    l->next_seq = l->batches = 1;
     return l;
 }
 
@@ -46,7 +46,7 @@ static void row_gone(struct queue_items *l, uint64_t seq)
 struct value *items_end(struct queue_items *l, struct queue_item *it)
 {
     struct value *v = it->value;
-    if (it->stored)
+    if (it->batch)
         row_gone(l, it->seq);
     else
         fresh_remove(l, it);
@@ -264,7 +264,7 @@ void items_load(struct queue_items *l, uint64_t seq, struct value *v)
     struct queue_item *it = xcalloc(1, sizeof *it);
     it->value = v;
     it->seq = seq;
-    it->stored = true;
+    it->batch = l->batches;
     add(l, it, NULL);
 }
 
@@ -345,10 +345,16 @@ struct value *items_take(struct queue_items *l, struct value **error)
 
 void items_collected(struct queue_items *l)
 {
+    l->batches++;
     while (l->fresh_first) {
         struct queue_item *it = l->fresh_first;
         fresh_remove(l, it);
-        it->stored = true;
+        it->batch = l->batches;
     }
     l->n_gone = 0;
+}
+
+bool item_is_old(const struct queue_items *l, const struct queue_item *it)
+{
+    return it->batch && it->batch < l->batches;
 }

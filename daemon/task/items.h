@@ -15,8 +15,8 @@ enum items_order { ITEMS_FIFO, ITEMS_LIFO, ITEMS_PRIORITY };
 struct queue_item {
     struct queue_item *prev, *next; /* of those without a row */
     struct value *value;
-    uint64_t seq; /* of putting */
-    bool stored;
+    uint64_t seq;   /* of putting */
+    uint64_t batch; /* of rows, in which its own is: counted by its queue; 0: it has none */
 };
 struct item_range {
     uint64_t first, last;
@@ -29,7 +29,7 @@ struct queue_items {
     size_t n_back, cap_back;
     size_t n;     /* of both */
     size_t bytes; /* value_bytes() of all */
-    uint64_t next_seq;
+    uint64_t next_seq, batches;
     struct queue_item *fresh_first, *fresh_last; /* without a row */
     struct item_range *gone;                     /* rows to be deleted */
     size_t n_gone, cap_gone;
@@ -53,6 +53,8 @@ struct value *items_end(struct queue_items *l, struct queue_item *it);
 void items_clear(struct queue_items *l);
 /* The rows are as they are now. */
 void items_collected(struct queue_items *l);
+/* Its row came before the last ones of its queue. */
+bool item_is_old(const struct queue_items *l, const struct queue_item *it);
 
 /* Python's `a < b`; false in *ok: there is none, *error (unless NULL) says so. */
 bool value_less(const struct value *a, const struct value *b, bool *ok, struct value **error);

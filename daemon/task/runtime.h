@@ -271,6 +271,7 @@ struct runtime_sink {
     /* The job is over: the rows of all its objects and their items go. */
     void (*objects_gone)(void *arg, uint64_t job);
 };
+/* What it gave before must be on disk when it is called. */
 void runtime_collect(struct runtime *rt, const struct runtime_sink *sink, void *arg);
 
 /*

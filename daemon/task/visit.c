@@ -208,7 +208,8 @@ static bool try_get(struct visit *x, bool nowait, struct visit_end *end, struct 
     if (!it)
         return true;
     lend(x->visitor, q, it);
-    *end = (struct visit_end){.item = it->seq, .value = it->value};
+    *end = (struct visit_end){
+        .item = it->seq, .value = it->value, .is_on_disk = item_is_old(q->items, it)};
     return true;
 }
 

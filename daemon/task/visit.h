@@ -5,7 +5,7 @@
  * connection, a visit one request of it that may wait: in the same line as the jobs' tasks. What a
  * visitor got is lent to it until it is done with the item; when it goes away before, the item goes
  * back to its old place. Codes of errors are those of proto/errors.def. Nothing of what is answered
- * may leave before the rows that runtime_collect() gives next are on disk.
+ * may leave before the rows that runtime_collect() gives next are on disk, but what is_on_disk.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,6 +37,7 @@ struct visit_wish {
 struct visit_end {
     uint64_t item;       /* of a get: its number in the queue */
     struct value *value; /* of a get; borrowed */
+    bool is_on_disk;     /* of a get: so is the item, and lending it leaves no trace there */
     size_t size;         /* of the queue, behind a put */
 };
 /*

@@ -147,6 +147,25 @@ def test_goes_on_by_itself():
         check("storage works again" in d.log(), d.log())
 
 
+def test_items_on_disk_are_handed_out():
+    """A full disk does not keep a client from items that are on it; only what is done waits."""
+    with daemon_on() as (d, disk):
+        with d.client() as c:
+            for i in range(3):
+                c.call("queue.put", name="q", value=i)
+            disk.fill()
+            submit_until_refused(d, {"main": {"return": "x" * 30000}})
+            trouble(d)
+            for i in range(2):
+                equal(c.call("queue.get", name="q"), {"item": i + 1, "value": i})
+            done = c.start("queue.done", {"name": "q", "item": 1})
+            c.call("system.ping")
+            check(done not in c.replies, "it is done before it is on disk")
+            disk.empty()
+            equal(c.wait(done), {})
+            equal(c.call("queue.get", name="q"), {"item": 3, "value": 2})
+
+
 def test_full_disk_of_the_executor():
     """Output that cannot be kept never passes for all of it; commands start again when there is room."""
     with daemon_on(size=2 * MIB, of="s/exec") as (d, disk):
@@ -230,7 +249,8 @@ def test_files_that_fail(point):
         d.start()
 
 
-TESTS = [test_full_while_writing, test_goes_on_by_itself, test_full_disk_of_the_executor, test_read_only]
+TESTS = [test_full_while_writing, test_goes_on_by_itself, test_items_on_disk_are_handed_out,
+         test_full_disk_of_the_executor, test_read_only]
 POINTS = ("STORE_COMMIT_FULL", "STORE_COMMIT_IOERR", "STORE_FILE_READ", "STORE_FILE_WRITE", "STORE_FILE_FULL",
           "STORE_FILE_SYNC")
 

@@ -207,7 +207,8 @@ static void on_visit(void *arg, const struct visit_end *e, const struct err *err
     if (err)
         buf_printf(&said, "(%d) ", err->code);
     else
-        buf_printf(&said, "(%d) ", e->value ? (int)value_get_int(e->value) : (int)e->size);
+        buf_printf(&said, "(%d%s) ", e->value ? (int)value_get_int(e->value) : (int)e->size,
+                   e->is_on_disk ? " kept" : "");
 }
 
 static struct visit *get(struct visitor *v, struct visit **x)
@@ -245,6 +246,34 @@ START_TEST(test_visits)
     runtime_free(rt);
     visit_drop(b);
     visitor_free(v);
+    buf_release(&said);
+}
+END_TEST
+
+/* Of the last batch of rows it is not known whether it is on disk. */
+START_TEST(test_what_is_on_disk)
+{
+    struct runtime *rt = new_runtime();
+    struct visitor *v = visitor_new(rt), *w = visitor_new(rt);
+    struct visit *a;
+    for (int i = 1; i <= 3; i++) {
+        cleanup_value struct value *n = value_int(i);
+        struct visit_wish put = {.kind = VISIT_PUT, .owner = ALICE, .name = "q", .value = n};
+        ck_assert_ptr_null(visit_begin(v, &put, on_visit, &a));
+        if (i < 3)
+            go(rt, 0);
+    }
+    ck_assert_str_eq(heard(), "(1) (2) (3) ");
+    for (int i = 1; i <= 3; i++)
+        ck_assert_ptr_null(get(v, &a));
+    ck_assert_str_eq(heard(), "(1 kept) (2) (3) ");
+    visitor_free(v); /* gives back */
+    go(rt, 0);
+    for (int i = 1; i <= 3; i++)
+        ck_assert_ptr_null(get(w, &a));
+    ck_assert_str_eq(heard(), "(1 kept) (2 kept) (3) ");
+    runtime_free(rt);
+    visitor_free(w);
     buf_release(&said);
 }
 END_TEST
@@ -310,6 +339,7 @@ Suite *test_suite(void)
     tcase_add_test(c, test_released_by_another);
     tcase_add_test(c, test_alone);
     tcase_add_test(c, test_visits);
+    tcase_add_test(c, test_what_is_on_disk);
     tcase_add_test(c, test_damaged_rows);
     suite_add_tcase(s, c);
     return s;
