@@ -16,7 +16,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from corod import BUILDDIR, PATIENCE, TOP, check, equal, program, run_tests, wait_until
+from corod import BUILDDIR, PATIENCE, TOP, check, equal, has_ended, program, run_tests, wait_until
 from fake_daemon import FakeDaemon, HangUp, Refused
 from home import CORO, Home, has
 
@@ -30,15 +30,6 @@ EXAMPLES = {
 
 
 home = Home()
-
-
-def has_ended(pid):
-    """Also as a zombie: where process 1 waits for nobody, it stays one."""
-    try:
-        with open("/proc/%d/stat" % pid, encoding="utf-8") as f:
-            return f.read().rsplit(")", 1)[1].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 # The personal daemon.
@@ -433,8 +424,8 @@ def test_help():
     equal(home.ok("help", "pool"), home.ok("pool", "--help"))
 
 
-def on_terminal(h, *args, columns=60, **env):
-    """What coro shows on a terminal."""
+def on_terminal(h, *args, columns=60, shows=None, **env):
+    """What coro shows on a terminal; shows(text so far) is called whenever it shows more."""
     pid, fd = pty.fork()
     if pid == 0:
         os.execve(CORO, [CORO, *args], dict(h.env, **env))
@@ -443,6 +434,8 @@ def on_terminal(h, *args, columns=60, **env):
     try:
         while True:
             out += os.read(fd, 65536)
+            if shows:
+                shows(out.decode(errors="replace"))
     except OSError:
         pass
     os.close(fd)
@@ -469,8 +462,12 @@ def test_terminals():
     check("\033" not in on_terminal(home, "--color", "never", "ls"), "--color never")
     has(home.ok("ls", "--color", "always"), "\033[")
     has(home.ok("ls", env={"CLICOLOR_FORCE": "1"}), "\033[")
-    text = on_terminal(home, "map", "-j1", "sh", "-c", "sleep 0.15; exit {}", ":::", "0", "0", "1",
-                       columns=80)
+    with tempfile.TemporaryDirectory() as d:
+        def shows(text):  # the last one ends when the line of progress is there
+            if "2/3" in text and "ETA" in text:
+                open(d + "/go", "w").close()
+        script = "[ {} = 0 ] && exit; while [ ! -e %s/go ]; do sleep 0.02; done; exit 1" % d
+        text = on_terminal(home, "map", "-j1", "sh", "-c", script, ":::", "0", "0", "1", columns=80, shows=shows)
     has(text, "█", "2/3", "ETA", "1 failed", "2 of 3 went well")
 
 

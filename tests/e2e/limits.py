@@ -4,6 +4,7 @@
 names, logs."""
 import contextlib
 import os
+import select
 import sqlite3
 import sys
 import time
@@ -86,6 +87,7 @@ def test_shown_jobs_wait_for_the_disk_in_small_numbers():
         with database_locked():
             clients[0].start("job.submit", {"job": []})  # something to commit
             asked = [(c, c.start("job.tree", {"id": job})) for c in clients for _ in range(50)]
+            wait_until(lambda: select.select([c.socket for c in clients], [], [], 0)[0], "a refusal")
             wait_until(is_resting, "a rest")
             grown = memory_bytes() - before
             check(grown < 700 * MIB, "it grew by %d MiB" % (grown // MIB))

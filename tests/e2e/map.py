@@ -93,9 +93,10 @@ def test_halt_now():
 
 
 def test_delay():
+    began = time.time()
     times = [float(t) for t in mapped("-k", "--delay", "0.15", "sh", "-c", "date +%s.%N # {}", ":::", *"abc")]
-    times.sort()
-    check(all(b - a > 0.1 for a, b in zip(times, times[1:])), times)
+    times.sort()  # a busy machine runs each of them later, none earlier
+    check(all(t - began >= 0.15 * n for n, t in enumerate(times)), (began, times))
 
 
 def test_retries():

@@ -413,13 +413,14 @@ def test_remove():
             raise AssertionError("it got %r" % other.wait(request))
         except RpcError as e:
             equal(e.code, -32004)
-        holder = c.submit([{"lock": {"name": "l"}, "as": "l"},
-                           {"with": "${l}", "do": [{"print": "in"}, {"sleep": 0.3}]},
+        holder = c.submit([{"lock": {"name": "l"}, "as": "l"}, {"queue": {"name": "go"}, "as": "go"},
+                           {"with": "${l}", "do": [{"print": "in"}, {"get": "${go}"}]},
                            {"acquire": "${l}"}])
         prints(c, holder, 1)
         waiter = c.submit([{"lock": {"name": "l"}, "as": "l"}, {"acquire": "${l}"}])
         wait_until(lambda: "lock" in str(awaits(c, waiter)), "who waits")
         c.call("queue.remove", name="l", force=True)
+        c.call("queue.put", name="go", value=1)
         for job in (waiter, holder):
             error = c.finish(job)["error"]
             equal((error["type"], error["message"]), ("RuntimeError", "the lock \"l\" was removed"))

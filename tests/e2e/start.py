@@ -58,10 +58,12 @@ def explain(c, i):
     return texts(c.call("job.explain", id=i)["reasons"])
 
 
-def seconds(c, method, i):
-    begun = time.monotonic()
-    c.call(method, id=i)
-    return time.monotonic() - begun
+def cpu_seconds(d, c, method, **params):
+    """What the daemon's processor time for a call is: others' work does not count."""
+    clock = ~d.process.pid << 3 | 2  # clock_getcpuclockid(3)
+    begun = time.clock_gettime(clock)
+    c.call(method, **params)
+    return time.clock_gettime(clock) - begun
 
 
 # ---- one condition at a time ----
@@ -507,10 +509,11 @@ def test_many():
 
 
 def test_drain():
-    with Daemon() as d:
+    with Daemon(clock=True) as d:
         with d.client() as c:
-            held, timed = c.submit(job(hold=True)), c.submit(job(delay=0.05))
+            held, timed = c.submit(job(hold=True)), c.submit(job(delay=HOUR))
             c.call("system.drain")
+            d.advance(HOUR)
             equal(c.call("job.release", id=held)["jobs"][0]["state"], "queued")
             becomes(c, timed, "queued")
             equal(same_drained(c, held), "queued")
@@ -610,14 +613,12 @@ def test_explain_is_bounded():
         do = {"run": ["sleep", "1000"], "pool": "one"}
         line = c.submit(job({"gather": {"for": "i", "in": {"range": 30000}, "do": do}}))
         wait_until(lambda: c.call("job.explain", id=line)["more"] == 29990, "a long line")
-        took = [seconds(c, method, line) for method in ("job.get", "job.explain")]
+        took = [cpu_seconds(d, c, method, id=line) for method in ("job.get", "job.explain")]
         check(took[1] < 0.5 + 10 * took[0], "job.get and job.explain take %s" % took)
         # Changing very many of those that wait there does not look at all the others for each.
         ids = [c.submit(job({"run": ["true"]}, pool="one")) for _ in range(1000)]
-        begun = time.monotonic()
-        c.call("job.set", ids=ids, priority=1)
-        took = time.monotonic() - begun
-        check(took < 0.15 + 8 * seconds(c, "job.get", line), "job.set takes %s" % took)
+        took = cpu_seconds(d, c, "job.set", ids=ids, priority=1)
+        check(took < 0.15 + 8 * cpu_seconds(d, c, "job.get", id=line), "job.set takes %s" % took)
 
 
 def test_what_has_not_started_counts():
@@ -648,7 +649,7 @@ def test_explain_trouble():
         limit_files(d.process.pid, resource.RLIM_INFINITY)
         c.wait(request)
         equal(c.finish(i)["state"], "succeeded")
-    with Daemon(args=["--exec-program", "/nowhere/corod-exec"]) as d, d.client() as c:
+    with Daemon(args=["--exec-program", ""]) as d, d.client() as c:
         i = c.submit(job({"run": ["true"]}))
         becomes(c, i, "queued")
         slot, executor = explain(c, i)

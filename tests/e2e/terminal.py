@@ -10,7 +10,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from corod import check, equal, run_tests, wait_until
+from corod import check, equal, has_ended, run_tests, wait_until
 from home import Home
 from screen import Screen
 
@@ -32,7 +32,7 @@ def test_watch_shows_what_goes_on():
     job = home.submit(TREE).out.strip()
     with Screen(home, 90, 24) as s:
         s.type("coro watch")
-        screen = s.until(lambda t: "42 of it" in t and "▶ running" in t)
+        screen = s.until(lambda t: "42 of it" in t and "▶ running" in t and t.endswith("q quit"))
         lines = times_away(screen).split("\n")
         check(lines[0].startswith("coro  1 live  default "), screen)
         check(lines[1].startswith(HEAD) and len(lines[1]) == 90, screen)
@@ -108,9 +108,8 @@ def test_watch_without_utf8_and_color():
     home.submit(TREE)
     with Screen(home, 80, 24, LC_ALL="C", NO_COLOR="1") as s:
         s.type("coro watch")
-        screen = s.until("|- . .2 parent")
+        screen = s.until(lambda t: all(text in t for text in ("|- . .2 parent", "`- > .3 child", "=" * 20)))
         check(all(ord(c) < 128 for c in screen), screen)
-        check("=" * 20 in screen and "`- > .3 child" in screen, screen)
         colored = s.tmux("capture-pane", "-p", "-e")
         check(not re.search(r"\033\[[0-9;]*3[0-7]m", colored), "there are colours: %r" % colored)
     home.coro("cancel", "all")
@@ -132,16 +131,16 @@ def test_watch_waits_for_the_daemon():
         s.keys("q")
 
 
-def settings(s):
-    s.type("clear; stty -a | md5sum; echo end")
-    return s.until(lambda t: re.search(r"^end$", t, re.M)).split("\n")[0]
+def settings(s, end):
+    s.type("clear; stty -a | md5sum; echo %s" % end)
+    return s.until(lambda t: re.search(r"^%s$" % end, t, re.M)).split("\n")[0]
 
 
 def test_the_terminal_is_as_it_was():
     for signo, said in ((signal.SIGTERM, "Terminated"), (signal.SIGHUP, "Hangup"), (signal.SIGINT, ""),
                         (None, "")):
         with Screen(home) as s:
-            before = settings(s)
+            before = settings(s, "before")
             s.type("echo marked; coro watch")
             s.until(HEAD)
             pid = s.pid()
@@ -152,7 +151,7 @@ def test_the_terminal_is_as_it_was():
             screen = s.until(lambda t: HEAD not in t and t.endswith("$"))
             check("marked" in screen and said in screen, screen)
             equal(s.tmux("display-message", "-p", "#{cursor_flag} #{alternate_on}").strip(), "1 0")
-            equal(settings(s), before)
+            equal(settings(s, "after"), before)
 
 
 def test_a_terminal_that_is_closed_ends_it():
@@ -160,7 +159,7 @@ def test_a_terminal_that_is_closed_ends_it():
         s.type("coro watch")
         s.until(HEAD)
         pid = s.pid()
-    wait_until(lambda: not os.path.exists("/proc/%d" % pid), "its end")
+    wait_until(lambda: has_ended(pid), "its end")
 
 
 def test_watch_says_what_it_needs():
@@ -178,12 +177,9 @@ def test_map_s_live_lines():
         with Screen(home, 70, 24) as s:
             s.type("coro map -j2 'echo begin {}; while [ ! -e %s/{} ]; do sleep 0.02; done; echo out {}; [ {} != b ]'"
                    " ::: a b c" % d)
-            screen = s.until(lambda t: len(re.findall(r"▶ \S", t)) >= 1 and "0/3" in t)
-            check(re.search(r"▶ [ab] +\S+  begin [ab]", screen), screen)
-            check(re.search(r"░+ 0/3  3 left$", screen, re.M), screen)
+            s.until(lambda t: re.search(r"▶ [ab] +\S+  begin [ab]", t) and re.search(r"░+ 0/3  3 left$", t, re.M))
             open(d + "/b", "w").close()
-            screen = s.until(lambda t: "1/3" in t and "1 failed" in t)
-            check(re.search(r"^begin b\nout b$", screen, re.M), screen)
+            s.until(lambda t: "1/3" in t and "1 failed" in t and re.search(r"^begin b\nout b$", t, re.M))
             open(d + "/a", "w").close()
             open(d + "/c", "w").close()
             screen = s.until("2 of 3 went well")
@@ -197,8 +193,7 @@ def test_a_command_that_takes_its_time():
     home.coro("cancel", "all")
     with tempfile.TemporaryDirectory() as d, Screen(home, 70, 24) as s:
         s.type("coro run -- sh -c 'echo one; while [ ! -e %s/a ]; do sleep 0.02; done; echo two'; echo $?" % d)
-        screen = s.until(lambda t: re.search(r"^▶ sh -c .* \d", t, re.M))
-        check(re.search(r"^one\n▶ ", screen, re.M), screen)
+        s.until(lambda t: re.search(r"^one\n▶ sh -c .* \d", t, re.M))
         open(d + "/a", "w").close()
         screen = s.until(lambda t: re.search(r"^two\n0$", t, re.M))
         check("▶" not in screen, screen)

@@ -230,6 +230,15 @@ def processes_with(*words):
     return sorted(found)
 
 
+def has_ended(pid):
+    """Also as a zombie: where process 1 waits for nobody, it stays one."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def built_with_faults():
     """Has the build fault points and clocks for tests (--enable-errinj)?"""
     with open(program("corod"), "rb") as f:
