@@ -5,6 +5,7 @@
     ran        what the commands wrote down: "s|eSTATUS ATTEMPT TASK TAG LEAF", in the order of time
     kills      what was killed, and how many attempts that may have lost
     strays     processes that were left over at the end
+    limits     of which pools so many ended jobs are kept, for so long; when it was over
     corod.db   the store, of the daemon that has ended
 
 and lists every violation. It knows the schema and nothing of the daemon's code.
@@ -19,6 +20,7 @@ import sqlite3
 import sys
 
 STATES = ("held", "scheduled", "waiting", "queued", "running", "paused", "succeeded", "failed", "cancelled", "lost")
+JUST_ENDED_S = 5  # so long nothing is removed for its number
 EXITED, SIGNALED, NOT_STARTED, LOST = 1, 2, 3, 4
 Attempt = collections.namedtuple("Attempt", "number job task how status ended launched")
 
@@ -62,8 +64,11 @@ class Checker:
             self.strays = json.load(f)
         self.read_ran()
         self.db = sqlite3.connect("file:%s?mode=ro" % os.path.join(self.directory, "corod.db"), uri=True)
-        self.jobs = {row[0]: dict(zip(("id", "name", "state", "value", "error", "finished", "created"), row))
-                     for row in self.db.execute("SELECT id, name, state, value, error, finished, created FROM job")}
+        with open(os.path.join(self.directory, "limits"), encoding="utf-8") as f:
+            self.limits = json.load(f)
+        columns = "id", "name", "state", "value", "error", "finished", "created", "pool", "retry_of"
+        self.jobs = {row[0]: dict(zip(columns, row))
+                     for row in self.db.execute("SELECT %s FROM job" % ", ".join(columns))}
         self.attempts = {row[0]: Attempt(*row) for row in self.db.execute(
             "SELECT number, job, task, how, status, ended, launched FROM attempt ORDER BY number")}
         self.removed = {r["tag"] for r in self.told if r["op"] == "remove"}
@@ -71,11 +76,30 @@ class Checker:
         for a in self.attempts.values():
             self.of_job[a.job].append(a)
         self.by_name = collections.defaultdict(list)
+        self.made_of = collections.defaultdict(list)
         for job in self.jobs.values():
-            self.by_name[job["name"]].append(job)
+            if job["retry_of"]:
+                self.made_of[job["retry_of"]].append(job)
+            else:
+                self.by_name[job["name"]].append(job)
+        self.find_gone()
         self.output = collections.defaultdict(list)
         for job, text in self.db.execute("SELECT job, text FROM output WHERE kind = 0 ORDER BY job, seq"):
             self.output[job].append(text)
+
+    def find_gone(self):
+        """The jobs that retention removed, and when they ended and went, as far as clients know."""
+        self.gone, self.pool_of, self.ended_at, self.gone_at = {}, {}, {}, {}
+        for r in self.told:
+            if r["op"] == "submit" and "limit" in r["expect"]:
+                self.pool_of[r["tag"]] = r["expect"]["limit"]
+            elif r["op"] == "submitted" and r["tag"] in self.pool_of and r["id"] not in self.jobs:
+                self.gone[r["tag"]] = r["id"]
+            elif r["op"] == "ended" and r["tag"] in self.pool_of:
+                self.ended_at[r["tag"]] = r["at"]
+            elif r["op"] == "gone":
+                self.gone_at[r["tag"]] = r["at"]
+        self.removed |= set(self.gone)
 
     def read_ran(self):
         self.began, self.ends, self.places = collections.defaultdict(list), collections.defaultdict(list), {}
@@ -190,6 +214,8 @@ class Checker:
                 self.check_removed(tag, job)
             elif job not in self.jobs or self.jobs[job]["name"] != tag:
                 self.bad("acknowledged", "%s was acknowledged as job %d, which is not it", tag, job)
+        self.check_gone(expects)
+        self.check_retries()
         self.check_stopped()
         self.check_shares(expects)
         self.check_outside(kinds, expects)
@@ -209,6 +235,43 @@ class Checker:
                 table, "id" if table == "job" else "job"), (job,)).fetchone()[0]
             if n:
                 self.bad("removed", "%s was removed, %d rows of table %s are left", tag, n, table)
+
+    def check_gone(self, expects):
+        """Retention removed only what had ended, so long ago or before so many others; and did not forget any."""
+        for tag, job in self.gone.items():
+            pool, at = self.pool_of[tag], self.gone_at.get(tag, self.limits["at"])
+            if any((tag, leaf, "e") not in self.places for leaf in expects[tag]["leaves"]) and not (
+                    any(k.get("may_strike") for k in self.kills)):
+                self.bad("limits", "%s: job %d is gone and had not run to its end", tag, job)
+            self.counts["gone from " + pool] += 1
+            ended = self.ended_at.get(tag)
+            if ended is None:
+                continue  # before anybody had asked how it ended
+            limit, seconds = self.limits["pools"][pool]
+            newer = [other for other, of in self.pool_of.items() if of == pool and other != tag
+                     and ended <= self.ended_at.get(other, at) <= at]
+            if not (seconds and at >= ended + seconds) and not (
+                    limit and len(newer) >= limit and at >= ended + JUST_ENDED_S):
+                self.bad("limits", "%s: job %d was gone %.3f s after its end, before %d others", tag, job, at - ended,
+                         len(newer))
+        for pool, (limit, seconds) in self.limits["pools"].items():
+            left = [job for job in self.jobs.values() if job["pool"] == pool]
+            if seconds and left or len(left) > limit:
+                self.bad("limits", "%d jobs of pool %s were kept", len(left), pool)
+
+    def check_retries(self):
+        """As many jobs were made again as clients were told, or (what was not answered) asked for."""
+        told = [r for r in self.told if r["op"] == "retried"]
+        asked = collections.Counter(r["id"] for r in self.told if r["op"] == "retry")
+        for r in told:
+            self.counts["retries"] += 1
+            if self.jobs.get(r["made"], {}).get("retry_of") != r["id"]:
+                self.bad("retry", "%s: job %d was made again as %d, which is not it", r["tag"], r["id"], r["made"])
+        if len({r["made"] for r in told}) != len(told):
+            self.bad("retry", "a job was told to two who asked for a new one")
+        for job, made in self.made_of.items():
+            if len(made) > asked[job]:
+                self.bad("retry", "job %d was asked for %d times and made again %d times", job, asked[job], len(made))
 
     def check_stopped(self):
         """Nothing was launched between a "stopped" and its "released"."""
@@ -312,7 +375,21 @@ class Checker:
             if jobs:
                 self.bad("key", "%s is %d jobs", tag, len(jobs))
             return
-        job = jobs[0]
+        self.check_one(tag, kind, expect, jobs[0])
+        if "again" in expect:
+            self.check_again(tag, expect["again"], jobs[0])
+
+    def check_again(self, tag, expect, first):
+        """When only what failed is to be done again, all that had succeeded is known."""
+        failed = any(r["failed"] for r in self.told if r["op"] == "retry" and r["tag"] == tag)
+        done = {self.leaf_of[a.number][1] for a in self.of_job[first["id"]]
+                if (a.how, a.status) == (EXITED, 0) and a.number in self.leaf_of}
+        for job in self.made_of[first["id"]]:
+            leaves = {leaf: wanted for leaf, wanted in expect["leaves"].items() if not failed or leaf not in done}
+            self.check_one(tag, "retried", {**expect, "leaves": leaves}, job)
+
+    def check_one(self, tag, kind, expect, job):
+        expect = {"state": "succeeded", **expect}
         if job["id"] in self.struck:
             return
         self.counts["jobs"] += 1

@@ -23,6 +23,10 @@ class Records:
         with sqlite3.connect(self.path("corod.db")) as db:
             return db.execute(text, params).fetchone()
 
+    def all(self, text, *params):
+        with sqlite3.connect(self.path("corod.db")) as db:
+            return db.execute(text, params).fetchall()
+
     def job(self, kind):
         return self.one("SELECT id FROM job WHERE name GLOB ?", "*-" + kind)[0]
 
@@ -43,7 +47,9 @@ class Records:
 
     def leaf(self, job):
         """What the first command of a job is called."""
-        number = self.one("SELECT min(number) FROM attempt WHERE job = ?", job)[0]
+        return self.leaf_of(self.one("SELECT min(number) FROM attempt WHERE job = ?", job)[0])
+
+    def leaf_of(self, number):
         with open(self.path("ran"), encoding="utf-8") as f:
             return next(line.split()[4] for line in f if line.startswith("s %d " % number))
 
@@ -141,6 +147,34 @@ def damage(r):
         f.write(b"\xff" * 4096)
 
 
+def drop_retry(r):
+    job = r.one("SELECT id FROM job WHERE retry_of IS NOT NULL")[0]
+    for table in ("task", "task_end", "attempt"):
+        r.sql("DELETE FROM %s WHERE job = ?" % table, job)
+    r.sql("DELETE FROM job WHERE id = ?", job)
+
+
+def repeat_what_succeeded(r):
+    """A retry runs a command that it was to know the result of."""
+    job, of, name = r.one("SELECT id, retry_of, name FROM job WHERE retry_of IS NOT NULL")
+    good = [n for n, in r.all("SELECT number FROM attempt WHERE job = ? AND how = 1 AND status = 0", of)]
+    leaf = r.leaf_of(good[0])
+    r.sql("INSERT INTO attempt(number, job, task, boot, launched, ended, how, status) SELECT 1000000, ?, 2, boot,"
+          " launched, ended, how, status FROM attempt WHERE number = ?", job, good[0])
+    r.ran(lambda lines: [*lines, "s 1000000 %d.2 %s %s" % (job, name, leaf), "e0 1000000 %d.2 %s %s" % (job, name, leaf)])
+
+
+def keep_too_long(r):
+    r.sql("INSERT INTO job(uuid, uid, gid, pool, priority, program, state, created, finished) SELECT x'01', uid, gid,"
+          " 'brief', priority, program, state, created, finished FROM job WHERE id = ?", r.job("dag"))
+
+
+def unended(lines):
+    """The last that a command of a job wrote down that is gone now."""
+    del lines[next(i for i, line in enumerate(lines) if line.startswith("e0") and line.split()[3].endswith("-brief"))]
+    return lines
+
+
 def set_job(kind, text):
     return lambda r: r.sql("UPDATE job SET %s WHERE id = ?" % text, r.job(kind))
 
@@ -197,6 +231,20 @@ CORRUPTIONS = [
     ("items", "a client is not given an item", lambda r: r.told("item", lambda x: None)),
     ("items", "an item comes again", lambda r: r.told("item", lambda x: {**x, "op": "done"})),
     ("http", "an answer to what was never asked", lambda r: os.truncate(r.path("http"), 0)),
+    ("retry", "what was made again is gone", drop_retry),
+    ("retry", "one asking makes two jobs", lambda r: r.sql(
+        "INSERT INTO job(uuid, uid, gid, name, priority, program, state, created, finished, retry_of) SELECT x'00', uid,"
+        " gid, name, priority, program, state, created, finished, retry_of FROM job WHERE retry_of IS NOT NULL")),
+    ("retry", "nobody asked for a retry", lambda r: r.told("retry", lambda x: {**x, "id": 1 << 40})),
+    ("leaf", "a retry repeats what succeeded", repeat_what_succeeded),
+    ("result", "a retry has a wrong value", lambda r: r.sql(
+        "UPDATE job SET value = '[]' WHERE retry_of IS NOT NULL")),
+    ("limits", "a job goes before its age", lambda r: r.told(
+        "ended", lambda x: {**x, "at": x["at"] + 3600}, "-brief")),
+    ("limits", "a job goes when there are not enough others", lambda r: r.told(
+        "ended", lambda x: {**x, "at": x["at"] + 3600}, "-few")),
+    ("limits", "a job goes before its end", lambda r: r.ran(unended)),
+    ("limits", "a job is kept too long", keep_too_long),
     ("unasked", "a job that nobody submitted", lambda r: r.told("submit", lambda x: None, "-timeout")),
     ("database", "a damaged page", damage),
     ("stray", "a process is left over", lambda r: json.dump(["1 sleep"], open(r.path("strays"), "w", encoding="utf-8"))),

@@ -8,7 +8,14 @@ generator gives the document (or its main part, or a function of the job's tag t
     fails holes                   it ends with LostError when a command is lost; places of the value may be one
     items                         so many items are taken from a queue by tasks, each of which gives a list
     steer                         what its client does with it (load.py)
+    again                         what comes of it when it is retried, which its client does
+    limit                         its pool, whose jobs are removed for their age or number (LIMITS)
 """
+import collections
+
+# The config's keep_pools: how many ended jobs of these pools are kept, and for how many seconds (0: any).
+Limit = collections.namedtuple("Limit", "jobs seconds")
+LIMITS = {"few": Limit(3, 0), "brief": Limit(0, 3)}
 
 
 # What a command writes down: that it began, and how it is about to end.
@@ -213,6 +220,28 @@ def outside(r):
             {"value": n, "steer": "outside"})
 
 
+def again(r):
+    """Some of its items fail until its client has made a file."""
+    n = r.randint(2, 8)
+    bad = r.sample(range(n), r.randint(1, n - 1))
+    body = 'case $LEAF in %s) if [ ! -e "$RAN.$TAG" ]; then note e3; exit 3; fi;; esac; %s; echo out$LEAF' % (
+        "|".join("w%d" % i for i in bad), pause(r, 0.1))
+    return ([{"gather": {"for": "i", "in": {"range": n}, "do": stdout_of(sh("w${i}", body, on_lost="retry"))},
+              "return_exceptions": True, "as": "all"}, {"return": "${all}"}],
+            {"leaves": {"w%d" % i: [3] if i in bad else [0] for i in range(n)}, "steer": "retry",
+             "again": {"value": ["outw%d" % i for i in range(n)], "leaves": {"w%d" % i: [0] for i in range(n)}}})
+
+
+def few(r):
+    main, expect = work(r)
+    return {"main": main, "pool": "few"}, {**expect, "steer": "expire", "limit": "few"}
+
+
+def brief(r):
+    main, expect = work(r)
+    return {"main": main, "pool": "brief"}, {**expect, "steer": "expire", "limit": "brief"}
+
+
 def killed(r):
     """Its client kills it: no clean-up."""
     main, expect = cancel(r)
@@ -228,4 +257,4 @@ def http(r):
 
 
 KINDS = [gather, group, dag, race, queue, lines, retry, timeout, cancel, timers, locks, long, paused, held, delayed,
-         removed, first, puts, outside, killed, http]
+         removed, first, puts, outside, killed, http, again, few, brief]

@@ -1,5 +1,6 @@
 """The clients of the torture: they submit jobs (kinds.py), steer them and wait for them, and write down all that they
 ask and are told."""
+import datetime
 import json
 import os
 import subprocess
@@ -7,7 +8,7 @@ import threading
 import time
 
 from corod import Client, Closed, RpcError, program
-from kinds import NOTE, work
+from kinds import NOTE, few, brief, work
 
 # What `coro run` says when it does not know that the job was taken.
 NOT_TAKEN = (b"no daemon answers", b"no answer (", b"no new jobs while the disk refuses", b"draining")
@@ -28,6 +29,7 @@ class Worker(threading.Thread):
         self.jobs = 0
         self.trouble = None
         self.client = None
+        self.expiring = {}  # tag → id of jobs that retention will remove
         self.log = open(os.path.join(world.records, self.name + ".log"), "a", encoding="utf-8")
 
     def note(self, op, **what):
@@ -64,6 +66,8 @@ class Worker(threading.Thread):
         try:
             while not self.world.ending:
                 self.one()
+                for tag, job in list(self.expiring.items()):
+                    self.look(tag, job)
         except Exception as e:  # pylint: disable=broad-except
             self.trouble = e
         self.drop()
@@ -83,7 +87,8 @@ class Worker(threading.Thread):
             self.follow(tag, job)
         elif not self.once and self.rng.random() < 0.15:
             return  # nobody waits for it
-        self.end(tag, job)
+        if expect.get("steer") not in ("retry", "expire"):
+            self.end(tag, job)
         if expect.get("steer") == "remove":
             self.remove(tag, job)
 
@@ -92,7 +97,7 @@ class Worker(threading.Thread):
         self.note("submit", tag=tag, kind=kind, expect={"state": "succeeded", **expect})
         answer = self.call("job.submit", **ask)
         self.note("submitted", tag=tag, id=answer["id"], existing=answer["existing"])
-        if self.rng.random() < 0.1:
+        if self.rng.random() < 0.1 and "limit" not in expect:  # a key goes with its job
             again = self.call("job.submit", **ask)
             self.note("submitted", tag=tag, id=again["id"], existing=again["existing"], again=True)
         return answer["id"]
@@ -160,6 +165,47 @@ class Worker(threading.Thread):
         self.end(then, self.submit(then, "then", {"main": main, "after": {mode: [job]}},
                                    {**expect, "behind": tag}))
 
+    def steer_retry(self, tag, job, _):
+        """Each asking that is not answered may have made a job too."""
+        self.end(tag, job)
+        with open("%s.%s" % (self.world.ran, tag), "w", encoding="utf-8"):
+            pass  # from here on none of its items fails
+        failed = bool(self.once) or self.rng.random() < 0.6
+
+        def ask(client):
+            self.note("retry", tag=tag, id=job, failed=failed)
+            return client.call("job.retry", id=job, failed=failed)["jobs"][0]["id"]
+        for _ in range(self.rng.randint(1, 2)):
+            made = self.insist(ask)
+            self.note("retried", tag=tag, id=job, made=made)
+            self.end(tag, made)
+
+    def steer_expire(self, tag, job, expect):
+        """Several, one after the other; the first of them are removed when there are enough, or after some time."""
+        make = {"few": few, "brief": brief}[expect["limit"]]
+        for n in range(5):
+            if n:
+                document, expect = make(self.rng)
+                tag = "%s-%s%d" % (tag.rsplit("-", 1)[0], make.__name__, n)
+                job = self.submit(tag, make.__name__, document, expect)
+            self.expiring[tag] = job
+            try:
+                self.end(tag, job)
+            except RpcError as e:
+                if e.code != NOT_FOUND:
+                    raise
+                self.look(tag, job)
+
+    def look(self, tag, job):
+        """Is it still there?"""
+        try:
+            self.call("job.get", id=job)
+        except RpcError as e:
+            if e.code != NOT_FOUND:
+                raise
+            self.note("gone", tag=tag, id=job, at=self.world.now())
+            del self.expiring[tag]
+
     def steer_kill(self, tag, job, _):
         time.sleep(self.rng.random() * 0.3)
         self.steer("job.kill", id=job)
@@ -198,7 +244,8 @@ class Worker(threading.Thread):
 
     def ended(self, tag, job):
         got = self.call("job.get", id=job)
-        self.note("ended", tag=tag, id=job, state=got["state"], value=got.get("value"), error=got.get("error"),
+        at = datetime.datetime.fromisoformat(got["finished"].replace("Z", "+00:00")).timestamp()
+        self.note("ended", tag=tag, id=job, at=at, state=got["state"], value=got.get("value"), error=got.get("error"),
                   output=got["output"] if not got["output_truncated"] else None)
 
     def follow(self, tag, job):

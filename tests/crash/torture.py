@@ -29,7 +29,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import checker  # noqa: E402
 import corrupt as corruptions  # noqa: E402
 import load  # noqa: E402
-from kinds import KINDS  # noqa: E402
+from kinds import KINDS, LIMITS  # noqa: E402
 from corod import TOP, Daemon, built_with_faults, check, finish, program, test, wait_until  # noqa: E402
 
 CLIENTS = 6
@@ -59,7 +59,8 @@ class World:
 
     def __init__(self, seed, kinds=KINDS, clients=CLIENTS, clock=False):
         self.rng = random.Random(seed)
-        self.daemon = Daemon(clock=clock)
+        self.daemon = Daemon(clock=clock, config="keep_pools = %s\n" % " ".join(
+            "%s=%d/%d" % (pool, *limit) for pool, limit in LIMITS.items()))
         self.daemon.env["COROD_TEST_DIR"] = self.daemon.directory
         self.records = os.path.join(self.daemon.directory, "records")
         os.mkdir(self.records)
@@ -110,7 +111,8 @@ class World:
         else:
             self.daemon.start()
         with self.daemon.client() as c:
-            c.call("pool.set", name="default", slots=SLOTS)
+            for pool in ("default", *LIMITS):
+                c.call("pool.set", name=pool, slots=SLOTS)
         for w in self.workers:
             w.start()
 
@@ -245,6 +247,7 @@ class World:
         with self.daemon.client() as c:
             wait_until(lambda: not c.call("system.stats")["live_jobs"], "the end of all jobs", 60)
             wait_until(lambda: not c.call("system.stats")["running_commands"], "the end of all commands")
+            wait_until(lambda: self.is_tidy(c), "the removal of old jobs")
         check(self.daemon.stop() == 0, "the daemon ended with %s" % self.daemon.exit)
         self.kill_log.close()
         try:
@@ -252,11 +255,20 @@ class World:
         except AssertionError:
             pass  # the checker's matter
         self.store_strays()
+        with open(os.path.join(self.records, "limits"), "w", encoding="utf-8") as f:
+            json.dump({"at": self.now(), "pools": LIMITS}, f)
         for name in ("corod.db", "corod.db-wal"):
             path = os.path.join(self.daemon.state, name)
             if os.path.exists(path):
                 shutil.copy(path, self.records)
         check(not trouble, "clients: %r" % trouble)
+
+    def is_tidy(self, client):
+        """Is all gone that retention is to remove?"""
+        left = {pool: len(client.call("job.list", pool=pool, limit=500)["jobs"]) for pool in LIMITS}
+        with contextlib.closing(sqlite3.connect("file:%s/corod.db?mode=ro" % self.daemon.state, uri=True)) as db:
+            removals = db.execute("SELECT count(*) FROM removal").fetchone()[0]
+        return not removals and all(left[pool] <= limit.jobs for pool, limit in LIMITS.items())
 
     def strays(self):
         """Commands that still run: all processes of ours but executor and idle monitors."""
@@ -327,6 +339,8 @@ def torture(options):
         left = ["strike"] * options.kills + points
         world.rng.shuffle(left)
         for n, what in enumerate(left):
+            if n % 10 == 9:
+                time.sleep(1 + world.rng.random() / 5)  # so long after a start old jobs are removed
             time.sleep(world.rng.expovariate(1 / options.pause))
             if what == "strike":
                 world.strike()
