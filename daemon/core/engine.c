@@ -261,6 +261,7 @@ static void commit(struct engine *e)
 {
     if (e->is_committing)
         return;
+    gates_settle(e);
     rows_collect(e);
     if (e->open.statements) {
         note_time(e);

@@ -2,9 +2,9 @@
  * Gates: what keeps a job from starting. A job that is held, whose time has not come or that waits
  * for the ends of others is a row and a gate, and nothing in the runtime.
  *
- * An open gate is in a queue, from which jobs start in the engine's turn. What changes is written
- * with the batch of what changed it, so the end of a job and what it means for those that wait for
- * it are one commit.
+ * An open gate is in a queue, from which jobs start in the engine's turn. What the end of a job
+ * means for those that wait for it is written with that end, unless it is very much: then with
+ * later commits. A start in between finds how the job ended in its row.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "proto/errors.h"
 #include "proto/mem.h"
 
-enum { STARTS_A_TURN = 1000 };
+enum { STARTS_A_TURN = 1000, SETTLED_A_COMMIT = 500 };
 
 static bool is_timed(const struct gate *g)
 {
@@ -51,9 +51,15 @@ static void refresh(struct engine *e, struct live *job)
         job_mark_dirty(e, job);
 }
 
-static void settle(struct dependency *d)
+static void forget(struct engine *e, struct dependency *d)
 {
-    LIST_REMOVE(d, link);
+    struct dependencies *list = d->other ? &d->other->dependents : &e->settling;
+    TAILQ_REMOVE(list, d, link);
+}
+
+static void settle(struct engine *e, struct dependency *d)
+{
+    forget(e, d);
     d->settled = true;
     d->gate->n_pending--;
 }
@@ -65,7 +71,7 @@ void gate_free(struct engine *e, struct live *job)
         return;
     for (size_t i = 0; i < g->n; i++) {
         if (!g->after[i].settled)
-            LIST_REMOVE(&g->after[i], link);
+            forget(e, &g->after[i]);
     }
     heap_remove(&e->delays, &g->delay);
     heap_remove(&e->ats, &g->at);
@@ -95,30 +101,50 @@ static void fail(struct engine *e, struct live *job, const struct after *a, enum
     job_end(e, job, JOB_STATE_FAILED, NULL, error);
 }
 
-static void take(struct engine *e, struct dependency *d, enum job_state state)
+static void take(struct engine *e, struct dependency *d)
 {
     struct live *job = d->gate->job;
-    settle(d);
-    if (after_is_met(d->after.kind, state == JOB_STATE_SUCCEEDED))
+    settle(e, d);
+    if (after_is_met(d->after.kind, d->how == JOB_STATE_SUCCEEDED))
         refresh(e, job);
     else
-        fail(e, job, &d->after, state);
+        fail(e, job, &d->after, d->how);
 }
 
 void gates_on_end(struct engine *e, struct live *ended)
 {
-    TAILQ_INSERT_TAIL(&e->settling, ended, settling_link);
-    if (e->is_settling)
-        return; /* the loop below, not a stack that is as deep as a chain of jobs is long */
-    e->is_settling = true;
-    struct live *job;
-    while ((job = TAILQ_FIRST(&e->settling))) {
-        struct dependency *d;
-        TAILQ_REMOVE(&e->settling, job, settling_link);
-        while ((d = LIST_FIRST(&job->dependents)))
-            take(e, d, job->state);
+    struct dependency *d;
+    while ((d = TAILQ_FIRST(&ended->dependents))) {
+        TAILQ_REMOVE(&ended->dependents, d, link);
+        d->other = NULL;
+        d->how = ended->state;
+        TAILQ_INSERT_TAIL(&e->settling, d, link);
     }
-    e->is_settling = false;
+}
+
+void gates_settle(struct engine *e)
+{
+    struct dependency *d;
+    for (unsigned n = 0; n < SETTLED_A_COMMIT && (d = TAILQ_FIRST(&e->settling)); n++)
+        take(e, d); /* what that ends joins the queue */
+}
+
+static struct dependency *find_settling(const struct engine *e, uint64_t id)
+{
+    struct dependency *d;
+    TAILQ_FOREACH(d, &e->settling, link)
+    {
+        if (d->after.job == id)
+            break;
+    }
+    return d;
+}
+
+void gates_settle_before_removal(struct engine *e, uint64_t id)
+{
+    struct dependency *d;
+    while ((d = find_settling(e, id)))
+        take(e, d); /* may free any other of the list */
 }
 
 /* Making one. */
@@ -145,8 +171,8 @@ static void add_after(struct engine *e, struct gate *g, const struct after *a,
     struct live *other = engine_job(e, a->job);
     if (other && !other->ended) {
         struct dependency *d = &g->after[g->n++];
-        *d = (struct dependency){.gate = g, .after = *a};
-        LIST_INSERT_HEAD(&other->dependents, d, link);
+        *d = (struct dependency){.gate = g, .after = *a, .other = other};
+        TAILQ_INSERT_TAIL(&other->dependents, d, link);
         g->n_pending++;
         return;
     }

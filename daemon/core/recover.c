@@ -260,6 +260,7 @@ static bool on_live_job(void *arg, size_t set, const struct rows *row, struct er
         .output_bytes = cell_int(row, 0, 18),
         .pause = (enum pause)cell_int(row, 0, 19),
     };
+    TAILQ_INIT(&job->dependents);
     const struct cell *state = cell_at(row, 0, 12), *uuid = cell_at(row, 0, 25);
     if (uuid->type == CELL_BLOB && uuid->s.len == sizeof job->uuid)
         memcpy(job->uuid, uuid->s.p, sizeof job->uuid);

@@ -55,6 +55,7 @@ void removals_add(struct removals *m, uint64_t id, uint32_t uid)
         .uid = uid,
     };
     note_highest(m);
+    gates_settle_before_removal(e, id);
     add_id(&e->open, ST_JOB_REMOVE_NOTE, (int64_t)id);
     add_id(&e->open, ST_JOB_REMOVE, (int64_t)id);
     effects_event(&e->effects, &event);

@@ -37,8 +37,11 @@ struct dependency {
     struct gate *gate; /* of the one that waits */
     struct after after;
     bool settled;
-    LIST_ENTRY(dependency) link; /* of those that wait for the same */
+    struct live *other;           /* NULL: it has ended … */
+    enum job_state how;           /* … like this */
+    TAILQ_ENTRY(dependency) link; /* of those that wait for the same, or of engine.settling */
 };
+TAILQ_HEAD(dependencies, dependency);
 
 /* Of a job that has not started yet: gate.c. */
 struct gate {
@@ -75,8 +78,7 @@ struct live {
     bool launched;             /* ever */
     enum pause pause;
     struct gate *gate; /* NULL: it has started */
-    LIST_HEAD(, dependency) dependents;
-    TAILQ_ENTRY(live) settling_link;
+    struct dependencies dependents;
     /* What the next batch must write. */
     bool fresh, dirty, ended, on_dirty_list, gate_changed;
     struct live *next_dirty;
@@ -139,9 +141,8 @@ struct engine {
 
     /* gate.c */
     struct heap delays, ats;
-    TAILQ_HEAD(, gate) starts;   /* open gates, in the order of opening */
-    TAILQ_HEAD(, live) settling; /* ended; those that wait for them are not told yet */
-    bool is_settling;
+    TAILQ_HEAD(, gate) starts;    /* open gates, in the order of opening */
+    struct dependencies settling; /* of jobs that have ended; who waits is not told yet */
 
     TAILQ_HEAD(, simulating) simulations;
     size_t n_simulations;
@@ -207,8 +208,12 @@ void gate_free(struct engine *e, struct live *job);
 /* From now; wall clock; 0: none. */
 void gate_set_time(struct engine *e, struct live *job, int64_t delay_us, int64_t at_us);
 void gate_cancel(struct engine *e, struct live *job);
-/* Tells those that wait for the job. */
+/* Those that wait for the job are told by the next two. */
 void gates_on_end(struct engine *e, struct live *ended);
+/* Tells a bounded number, in the order of the ends; the rest is told with later commits. */
+void gates_settle(struct engine *e);
+/* Tells all who wait for this job, whose end nobody could read any more after a crash. */
+void gates_settle_before_removal(struct engine *e, uint64_t id);
 /* Opens gates whose time has come, starts what may start. */
 void gates_serve(struct engine *e);
 /* There is something to start. */

@@ -143,6 +143,7 @@ static void accept(struct submit *s)
 {
     struct engine *e = s->engine;
     struct live *job = xcalloc(1, sizeof *job);
+    TAILQ_INIT(&job->dependents);
     job->id = e->next_job++;
     job->uid = s->uid;
     job->gid = s->gid;

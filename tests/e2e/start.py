@@ -508,6 +508,34 @@ def test_many():
             wait_until(lambda: c.call("system.stats")["live_jobs"] == 0, "the end of all")
 
 
+def test_long_chain():
+    """The end of the first fails thousands: a bounded number with each commit, and others are served in between. A
+    daemon that is killed meanwhile goes on where it was; one that is removed meanwhile has told those that waited."""
+    n = 8000
+    with Daemon() as d:
+        with d.client() as c:
+            first = c.submit(job(FAIL, hold=True))
+            requests = [c.start("job.submit", {"job": job(after=first + k)}) for k in range(n)]
+            ids = [c.wait(r)["id"] for r in requests]
+            fan = [c.start("job.submit", {"job": job(after={"fail": first})}) for _ in range(100)]
+            fan = [c.wait(r)["id"] for r in fan]
+            with d.client() as other:
+                subscription = other.call("event.subscribe", filter={"job": [first], "types": ["job.state"]})
+                c.start("job.release", {"id": first})
+                while other.notification()[1]["state"] != "failed":
+                    pass
+                live = other.call("system.stats")["live_jobs"]
+                check(live > n // 2, "%d of %d were left when the first had ended" % (live, n))
+                del subscription
+                c.call("job.remove", id=first)
+            d.restart(signal.SIGKILL)
+        with d.client() as c:
+            equal(c.finish(ids[-1], 60)["error"]["message"], "job %d failed; this job needs it to succeed" % ids[-2])
+            for i in fan:
+                equal(c.finish(i)["state"], "succeeded")
+            wait_until(lambda: c.call("system.stats")["live_jobs"] == 0, "the end of all")
+
+
 def test_drain():
     with Daemon(clock=True) as d:
         with d.client() as c:
