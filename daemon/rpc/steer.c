@@ -6,6 +6,16 @@
 #include "proto/errors.h"
 #include "proto/mem.h"
 
+/* Each counts once; there are at most a thousand. */
+static bool has_id(const struct job_ids *ids, uint64_t id)
+{
+    for (size_t i = 0; i < ids->n; i++) {
+        if (ids->all[i] == id)
+            return true;
+    }
+    return false;
+}
+
 struct job_ids *job_ids_new(struct request *r, const json_t *id, const json_t *ids)
 {
     struct json_mistakes m = {0};
@@ -18,9 +28,11 @@ struct job_ids *job_ids_new(struct request *r, const json_t *id, const json_t *i
     }
     size_t n = json_field_id_count(ids);
     struct job_ids *new = xcalloc(1, sizeof *new + n * sizeof *new->all);
-    new->n = n;
-    for (size_t i = 0; i < n; i++)
-        new->all[i] = json_field_id_at(ids, i);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t one = json_field_id_at(ids, i);
+        if (!has_id(new, one))
+            new->all[new->n++] = one;
+    }
     return new;
 }
 

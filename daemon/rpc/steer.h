@@ -8,8 +8,8 @@ struct job_ids {
     size_t n;
     uint64_t all[];
 };
-/* For the caller to free(). id and ids: the parameters of these names, one of them is needed. NULL:
- * none is there, and the request is answered. */
+/* For the caller to free(); an id that is given twice counts once. id and ids: the parameters of
+ * these names, one of them is needed. NULL: none is there, and the request is answered. */
 struct job_ids *job_ids_new(struct request *r, const json_t *id, const json_t *ids);
 /* Reads the ST_JOB_BRIEF of each, in this order. */
 void job_ids_read(struct request *r, const struct job_ids *ids,

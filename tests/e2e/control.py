@@ -463,6 +463,16 @@ def test_retry_is_a_new_run_of_the_whole():
         equal(c.finish(retry(c, second))["retry_of"], second)
 
 
+def test_an_id_counts_once():
+    with daemon.client() as c:
+        jobs = [c.submit({"main": {"print": "x"}}) for _ in range(2)]
+        for job in jobs:
+            c.finish(job)
+        made = c.call("job.retry", ids=[jobs[1], jobs[0], jobs[1], jobs[0]])["jobs"]
+        equal([j["retry_of"] for j in made], [jobs[1], jobs[0]])
+        equal([j["id"] for j in c.call("job.remove", ids=jobs * 2)["jobs"]], jobs)
+
+
 def test_what_is_not_retried():
     with daemon.client() as c:
         live = c.submit({"sleep": 1000})
