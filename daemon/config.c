@@ -87,6 +87,9 @@ void config_release(struct config *c)
     free(c->file_name);
     free(c->file_text);
     free(c->log_dir);
+    for (size_t i = 0; c->live_texts && i < ARRAY_LEN(config_rows); i++)
+        free(c->live_texts[i]);
+    free(c->live_texts);
     *c = (struct config){.ready_fd = -1};
 }
 
@@ -272,6 +275,17 @@ static void add_to_list(struct buf *list, const char *name)
     buf_printf(list, "%s\"%s\"", list->len > 1 ? ", " : "", name);
 }
 
+/* The value, for as long as the option has it. */
+static const char *keep_text(struct config *c, const struct option *row, struct buf *value)
+{
+    if (!c->live_texts)
+        c->live_texts = xcalloc(ARRAY_LEN(config_rows), sizeof *c->live_texts);
+    char **place = &c->live_texts[row - config_rows];
+    free(*place);
+    *place = xstrdup(buf_cstr(value));
+    return *place;
+}
+
 void config_take_over(struct config *c, const struct config *fresh, struct buf *changed,
                       struct buf *ignored)
 {
@@ -286,7 +300,7 @@ void config_take_over(struct config *c, const struct config *fresh, struct buf *
         if (differs)
             add_to_list(row->where & OPTION_LIVE ? &changes : &rest, row->name);
         if (differs && row->where & OPTION_LIVE)
-            option_set(row, c, buf_cstr(&now), NULL);
+            option_set(row, c, keep_text(c, row, &now), NULL);
         buf_release(&old);
         buf_release(&now);
     }

@@ -46,6 +46,7 @@ struct config {
     /* What the texts above are in. */
     struct paths paths;
     char *file_name, *file_text, *log_dir;
+    char **live_texts; /* by the row: what a reload took over; NULL: nothing */
 };
 
 /* The rows of config.def; the rows of the command line only. */

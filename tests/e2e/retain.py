@@ -202,6 +202,13 @@ def test_pools_of_their_own_and_room_for_logs():
         for name, n in ("tests", 2), ("precious", 6), ("default", 4):
             equal(ids(c, pool=name), done[name][::-1][:n], name)
         c.call("job.remove", ids=ids(c))
+        # A reload changes the limits of pools too, again and again.
+        done = [c.run({"pool": "tests", "main": {"print": i}})["id"] for i in range(3)]
+        for text, n in ("tests=/1h precious=0/0", 3), ("precious=0/0 tests=1", 1):
+            d.configure("keep_pools = %s\nkeep_jobs = 4\n" % text)
+            equal(c.call("system.reload")["changed"], ["keep_pools"])
+            wait_until(lambda: ids(c) == done[::-1][:n], "removal by another number")
+        c.call("job.remove", ids=ids(c))
         # The oldest logs go; what they were of stays.
         logged = [c.run({"pool": "precious", "main": {"sh": BIG}})["id"] for _ in range(5)]
         equal(len(logs()), 5)
