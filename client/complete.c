@@ -129,6 +129,13 @@ static void offer_states(const struct completion *whole)
         offer(&t, job_state_name((enum job_state)i), NULL);
 }
 
+static void offer_events(const struct completion *t)
+{
+#define EVENT(name, text, help) offer(t, text, help);
+#include "proto/event.def"
+#undef EVENT
+}
+
 static void offer_columns(const struct completion *whole)
 {
     struct completion t = after_comma(whole);
@@ -151,16 +158,10 @@ static const struct kind {
     const char *arg;
     void (*offer)(const struct completion *t);
 } kinds[] = {
-    {"POOL", offer_pools},
-    {"STATE", offer_states},
-    {"LIST", offer_columns},
-    {"COLUMN", offer_columns},
-    {"DIRECTORY", offer_directories},
-    {"FILE", offer_files},
-    {"PATH", offer_files},
-    {"ID…", offer_jobs},
-    {"ID", offer_jobs},
-    {"QUEUE", offer_queues},
+    {"POOL", offer_pools},   {"STATE", offer_states},   {"TYPE", offer_events},
+    {"LIST", offer_columns}, {"COLUMN", offer_columns}, {"DIRECTORY", offer_directories},
+    {"FILE", offer_files},   {"PATH", offer_files},     {"ID…", offer_jobs},
+    {"ID", offer_jobs},      {"QUEUE", offer_queues},
 };
 
 static void offer_value(const struct completion *t, const struct option *option)

@@ -19,7 +19,7 @@ enum {
 
 static const char *const event_names[] = {
 #define EVENT(name, text, help) text,
-#include "daemon/core/event.def"
+#include "proto/event.def"
 #undef EVENT
 };
 

@@ -21,7 +21,7 @@
 
 enum event_type {
 #define EVENT(name, text, help) EVENT_##name,
-#include "daemon/core/event.def"
+#include "proto/event.def"
 #undef EVENT
     EVENT_COUNT
 };

@@ -86,7 +86,7 @@ static void write_events(struct json_out *o)
     jout_key(o, "x-events");
     jout_begin_object(o);
 #define EVENT(name, text, help) member(o, text, help);
-#include "daemon/core/event.def"
+#include "proto/event.def"
 #undef EVENT
     jout_end_object(o);
 }

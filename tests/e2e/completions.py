@@ -34,6 +34,8 @@ def test_what_fits():
     equal(words("ls", "--state", "fa"), ["failed"])
     equal(words("ls", "--state", "failed,su"), ["failed,succeeded"])
     equal(words("ls", "-s", "canc"), ["cancelled"])
+    equal(words("events", "-t", "job."), ["job.created", "job.state", "job.removed"])
+    equal(words("events", "--type=dia"), ["--type=diagnostic"])
     equal(words("ls", "--columns", "id,na"), ["id,name"])
     equal(words("cancel", ""), [one, two, "last", "all"], "those that have not ended first")
     equal(words("cancel", "sl"), ["sleeper"])

@@ -481,7 +481,6 @@ def test_what_is_not_retried():
         equal((error.code, error.message), (-32004, "job %d has not ended" % live))
         equal(c.error("job.retry", ids=[ended, 10**9]).code, -32003)
         equal(c.error("job.retry", {}).code, -32602)
-        equal(len(c.call("job.retry", ids=[ended, ended])["jobs"]), 2)
         c.call("job.kill", id=live)
         for main in ([], {"gather": [{"sleep": 0}]}, [{"sleep": 0}, {"gather": {"for": "x", "in": [], "do": []}}],
                      {"retry": 2, "gather": {"for": "x", "in": [1], "do": []}},
