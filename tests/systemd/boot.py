@@ -7,7 +7,6 @@ import json
 from scenario import Scenario, check, equal, main
 
 COMMANDS = 12
-SECONDS = 6
 
 
 class Boot(Scenario):
@@ -47,8 +46,8 @@ class Boot(Scenario):
         equal(fields["Seccomp"], "2", "the daemon's system calls are filtered")
 
     def load(self):
-        """Starts the load: commands that say when they start and end, each in its own file."""
-        script = ('echo "start $$" >>/tmp/load/$1; sleep %d; echo "end $$" >>/tmp/load/$1' % SECONDS)
+        """Starts the load: commands that say when they start and end, each in its own file, and run until end_load()."""
+        script = 'echo "start $$" >>/tmp/load/$1; while [ ! -e /tmp/load/go ]; do sleep 0.05; done; echo "end $$" >>/tmp/load/$1'
         job = {"gather": {"for": "i", "in": {"range": COMMANDS}, "do": {"sh": script,
                                                                       "args": ["${i}"]}}}
         self.m.run("sh", "-c", "cat >/tmp/load.json", stdin=json.dumps(job))
@@ -56,7 +55,10 @@ class Boot(Scenario):
         self.m.run("mkdir", "-m", "777", "/tmp/load")
         self.coro("pool", "set", "default", str(COMMANDS), user=None)
         self.job = self.coro("submit", "/tmp/load.json").stdout.strip()
-        self.m.until(lambda: len(self.lines("start")) == COMMANDS, 20, "all commands have started")
+        self.m.until(lambda: len(self.lines("start")) == COMMANDS, "all commands have started")
+
+    def end_load(self):
+        self.m.run("touch", "/tmp/load/go")
 
     def lines(self, word):
         return self.m.run("sh", "-c", "grep -h '^%s' /tmp/load/*" % word,
@@ -98,6 +100,7 @@ class Boot(Scenario):
         m.run("kill", "-9", str(old))
         self.new_pid("corod-exec.service", old)
         check(not self.lines("end"), "all of that happened under load")
+        self.end_load()
         self.undisturbed("restart and kill -9 of daemon and executor")
 
     def stopped_meanwhile(self):
@@ -105,7 +108,8 @@ class Boot(Scenario):
         m = self.m
         self.load()
         m.run("systemctl", "stop", "corod.socket", "corod.service", "corod-exec.service")
-        m.until(lambda: len(self.lines("end")) == COMMANDS, SECONDS + 15, "the commands end")
+        self.end_load()
+        m.until(lambda: len(self.lines("end")) == COMMANDS, "the commands end")
         check(True, "commands end without daemon and executor")
         m.run("systemctl", "start", "corod.socket", "corod.service")
         self.active("corod.service")
@@ -116,10 +120,10 @@ class Boot(Scenario):
         m = self.m
         self.load()
         m.run("systemctl", "stop", "corod-commands.service")
-        equal(m.run("pgrep", "-fa", "sleep %d" % SECONDS, check=False).stdout, "", "no command is left")
+        equal(m.run("pgrep", "-fa", "tmp/load", check=False).stdout, "", "no command is left")
         m.run("systemctl", "start", "corod-exec.service")
         self.active("corod-exec.service")
-        m.until(lambda: self.show(self.job)["state"] != "running", 15, "the job ends")
+        m.until(lambda: self.show(self.job)["state"] != "running", "the job ends")
         equal(self.show(self.job)["state"], "failed", "the job fails when its commands are stopped")
         check(not self.lines("end"), "no command came to its end")
 
@@ -134,11 +138,11 @@ class Boot(Scenario):
         m.run("rm", "-rf", "/tmp/load")
         m.run("mkdir", "-m", "777", "/tmp/load")
         job = self.coro("add", "--", "sh", "-c", script).stdout.strip()
-        m.until(beat, 15, "it beats")
+        m.until(beat, "it beats")
         pid = m.out("pgrep", "-f", "-o", "setsid sh")
         group = m.out("sh", "-c", "grep '^0::' /proc/%s/cgroup" % pid)[3:]
         self.coro("pause", "--freeze", job)
-        m.until(lambda: self.frozen(group), 15, "its cgroup is frozen")
+        m.until(lambda: self.frozen(group), "its cgroup is frozen")
         for unit in ("corod", "corod-exec"):
             old = self.pid(unit)
             m.run("kill", "-9", str(old))
@@ -148,19 +152,19 @@ class Boot(Scenario):
         self.coro("run", "--", "sleep", "0.3")
         check(self.frozen(group) and beat() == last, "it is frozen after them")
         self.coro("resume", job)
-        m.until(lambda: not self.frozen(group) and beat() != last, 15, "it goes on")
+        m.until(lambda: not self.frozen(group) and beat() != last, "it goes on")
         check(True, "it goes on when it is resumed")
         self.coro("pause", "--freeze", job)
-        m.until(lambda: self.frozen(group), 15, "its cgroup is frozen again")
+        m.until(lambda: self.frozen(group), "its cgroup is frozen again")
         self.coro("cancel", job)
-        m.until(lambda: self.show(job)["state"] == "cancelled", 9, "it takes its SIGTERM")
+        m.until(lambda: self.show(job)["state"] == "cancelled", "it takes its SIGTERM", 9)
         check(True, "a frozen command takes its SIGTERM")
         job = self.coro("add", "--", "sh", "-c", script).stdout.strip()
-        m.until(lambda: m.run("pgrep", "-f", "setsid sh", check=False).stdout, 15, "another one")
+        m.until(lambda: m.run("pgrep", "-f", "setsid sh", check=False).stdout, "another one")
         self.coro("pause", "--freeze", job)
         self.coro("kill", job)
         equal(self.show(job)["state"], "cancelled", "a frozen job is killed")
-        m.until(lambda: not m.run("pgrep", "-f", "load/beat", check=False).stdout, 15, "nothing is left of it")
+        m.until(lambda: not m.run("pgrep", "-f", "load/beat", check=False).stdout, "nothing is left of it")
         check(True, "nothing is left of it")
         equal(self.coro("run", "--", "echo", "next").stdout, "next\n", "the next command runs")
 
@@ -182,8 +186,7 @@ class Boot(Scenario):
         self.active("corod.service")
         pid = self.pid("corod")
         fed = int(m.prop("corod", "WatchdogTimestampMonotonic"))
-        m.until(lambda: int(m.prop("corod", "WatchdogTimestampMonotonic")) > fed + 4000000, 10,
-                "the watchdog is fed")
+        m.until(lambda: int(m.prop("corod", "WatchdogTimestampMonotonic")) > fed + 4000000, "the watchdog is fed")
         equal(self.pid("corod"), pid, "the watchdog is fed")
         m.run("kill", "-STOP", str(pid))
         self.new_pid("corod.service", pid)
@@ -222,13 +225,12 @@ class Boot(Scenario):
         m = self.m
         m.run("rm", "-rf", "/run/corod")
         m.run("loginctl", "enable-linger", "tester")
-        m.until(lambda: m.prop("user@4321.service", "ActiveState") == "active", 15,
-                "the user's systemd")
+        m.until(lambda: m.prop("user@4321.service", "ActiveState") == "active", "the user's systemd")
         session = ("env", "HOME=/home/tester", "XDG_RUNTIME_DIR=/run/user/4321")
         m.run(*session, "coro", "daemon", "enable", user="tester")
         for unit in ("corod.service", "corod-exec.service"):
             m.until(lambda: m.out(*session, "systemctl", "--user", "is-active", unit, user="tester",
-                                  check=False) == "active", 15, "the user's " + unit)
+                                  check=False) == "active", "the user's " + unit)
         out = m.run(*session, "coro", "run", "--", "id", "-un", user="tester", check=False)
         equal((out.returncode, out.stdout), (0, "tester\n"), "a personal daemon runs commands")
         main_pid = m.out(*session, "systemctl", "--user", "show", "-P", "MainPID", "corod.service",

@@ -18,6 +18,8 @@ import tempfile
 import threading
 import time
 
+PATIENCE_S = 60  # a deadline only matters when a test fails
+
 # Makes the new root, then becomes systemd. $1: a directory to mount things on, $2: files to lay over /.
 INNER = r"""
 set -eu
@@ -132,7 +134,7 @@ class Machine:
         os.makedirs(os.path.dirname(place), exist_ok=True)
         os.symlink(target, place)
 
-    def start(self, seconds=30):
+    def start(self):
         def enter():
             die_with_parent()
             with open(os.path.join(self.group, "cgroup.procs"), "w") as f:
@@ -143,9 +145,9 @@ class Machine:
             ["unshare", *FLAGS, "sh", "-c", INNER, "sh", os.path.join(self.scratch, "store"),
              self.files], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
             preexec_fn=enter)
-        self.until(self.find_init, seconds, "process 1")
+        self.until(self.find_init, "process 1")
         self.until(lambda: self.run("systemctl", "is-active", "corod-test.target", check=False)
-                   .stdout.strip() == "active", seconds, "the target")
+                   .stdout.strip() == "active", "the target")
 
     def find_init(self):
         if self.unshare.poll() is not None:
@@ -208,7 +210,7 @@ class Machine:
         return self.out("systemctl", "show", "-P", name, unit)
 
     @staticmethod
-    def until(condition, seconds, what):
+    def until(condition, what, seconds=PATIENCE_S):
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:

@@ -50,13 +50,12 @@ class Scenario:
     def pid(self, unit):
         return int(self.m.prop(unit, "MainPID"))
 
-    def active(self, unit, seconds=15):
-        self.m.until(lambda: self.m.prop(unit, "ActiveState") == "active", seconds,
-                     unit + " is active")
+    def active(self, unit):
+        self.m.until(lambda: self.m.prop(unit, "ActiveState") == "active", unit + " is active")
 
     def new_pid(self, unit, old):
         """Waits until the unit runs again as another process."""
-        self.m.until(lambda: self.pid(unit) not in (0, old), 15, unit + " is started again")
+        self.m.until(lambda: self.pid(unit) not in (0, old), unit + " is started again")
         self.active(unit)
 
     def install(self):

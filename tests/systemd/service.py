@@ -139,11 +139,11 @@ class Service(Scenario):
         jobs["after"] = self.coro("add", "--after", jobs["command 0"], "--", "echo", "after").stdout.strip()
         jobs["delayed"] = self.coro("add", "--delay", "1h", "--", "true").stdout.strip()
         m.until(lambda: all(self.read("%s.beat" % n) for n in ["frozen", "paused"] + ["c%d" % i for i in range(5)])
-                and len(server.requests) == before + 3, 20, "all of it runs")
+                and len(server.requests) == before + 3, "all of it runs")
         self.coro("pause", "--freeze", jobs["frozen"])
         self.coro("pause", jobs["paused"])
         group = m.out("sh", "-c", "sed -n 's/^0:://p' /proc/%s/cgroup" % self.read("frozen.start").strip())
-        m.until(lambda: self.is_frozen(group), 15, "it is frozen")
+        m.until(lambda: self.is_frozen(group), "it is frozen")
         waiter = self.background("coro", "queue", "get", "parcels")
         follower = self.background("coro", "wait", jobs["command 1"])
         states = {name: self.state(job) for name, job in jobs.items()}
@@ -151,7 +151,7 @@ class Service(Scenario):
 
         old = self.pid("corod")
         m.run("systemctl", "--no-block", "restart", "corod")
-        m.until(lambda: m.prop("corod", "ActiveState") == "deactivating", 5, "it stops")
+        m.until(lambda: m.prop("corod", "ActiveState") == "deactivating", "it stops")
         server.open_gate()
         self.new_pid("corod.service", old)
         equal(m.prop("corod", "NRestarts"), "0", "it ended by itself")
@@ -163,7 +163,7 @@ class Service(Scenario):
         self.coro("wait", jobs["request"], check=False)
         equal(self.show(jobs["request"])["value"], "through", "a request in flight was waited for")
         equal(len(server.seen("/gate")), 1, "it was made once")
-        m.until(lambda: len(server.seen("/hang")) == 2, 15, "a GET that hung is sent again")
+        m.until(lambda: len(server.seen("/hang")) == 2, "a GET that hung is sent again")
         equal(len({r["headers"]["idempotency-key"] for r in server.seen("/hang")}), 1, "with the same key")
         self.coro("wait", jobs["posted"], check=False)
         equal((self.show(jobs["posted"])["error"] or {}).get("type"), "LostError", "a POST that hung is lost")
@@ -182,7 +182,7 @@ class Service(Scenario):
             equal(self.show(jobs[name])["value"] + "\n", self.read(file + ".start"), "started once: " + name)
         follower.communicate(timeout=20)
         equal(follower.returncode, 0, "a client that waits for a job is told")
-        m.until(lambda: "resume" in self.coro("explain", jobs["paused"]).stdout, 15, "its next command is kept")
+        m.until(lambda: "resume" in self.coro("explain", jobs["paused"]).stdout, "its next command is kept")
         equal(self.state(jobs["paused"]), "paused", "what is paused goes no further")
         self.coro("resume", jobs["paused"])
         self.coro("wait", jobs["paused"])
@@ -210,20 +210,19 @@ class Service(Scenario):
         """A command that has started sessions of its own, one of them an orphan without its environment."""
         self.fresh()
         job = self.coro("add", "--", "bash", "-c", self.TREE).stdout.strip()
-        self.m.until(lambda: all(self.read(b) for b in self.BEATS), 20, "all of the tree beats")
+        self.m.until(lambda: all(self.read(b) for b in self.BEATS), "all of the tree beats")
         pid = self.m.out("pgrep", "-o", "-f", "beat own")
         return job, self.m.out("sed", "-n", "s/^0:://p", "/proc/%s/cgroup" % pid)
 
     def gone(self, group):
-        self.m.until(lambda: self.m.run("test", "-d", "/sys/fs/cgroup" + group, check=False).returncode, 15,
-                     "its group is gone")
+        self.m.until(lambda: self.m.run("test", "-d", "/sys/fs/cgroup" + group, check=False).returncode, "its group is gone")
         return self.m.run("pgrep", "-f", "tmp/load", check=False).stdout == ""
 
     def freeze(self):
         for verb in ("cancel", "kill"):
             job, group = self.tree()
             self.coro("pause", "--freeze", job)
-            self.m.until(lambda: self.is_frozen(group), 15, "the tree is frozen")
+            self.m.until(lambda: self.is_frozen(group), "the tree is frozen")
             last = [self.read(b) for b in self.BEATS]
             self.coro("run", "--", "sleep", "0.2")
             equal([self.read(b) for b in self.BEATS], last, "nothing of the tree beats")
@@ -256,12 +255,12 @@ class Service(Scenario):
         before = self.submit([{"print": "kept"}])
         self.coro("wait", before)
         running = self.submit([{"sh": self.gate("running"), "as": "r"}, {"return": "${r.stdout}"}])
-        m.until(lambda: self.read("running.beat"), 15, "a command at the time of the backup")
+        m.until(lambda: self.read("running.beat"), "a command at the time of the backup")
         sh(make)
         equal(sh("stat -c '%U %G %a' corod.db").stdout, "root root 600\n", "the backup is its owner's alone")
         check(sh(make, check=False).returncode == 2, "it is not replaced")
         after = self.coro("add", "--", "sleep", "1000").stdout.strip()
-        m.until(lambda: m.run("pgrep", "-f", "sleep 1000", check=False).stdout, 15, "a command after it")
+        m.until(lambda: m.run("pgrep", "-f", "sleep 1000", check=False).stdout, "a command after it")
         early = sh(steps[1], check=False)
         check(early.returncode == 125 and "systemctl stop" in early.stderr, "not while it runs: " + early.stderr)
         for step in steps:
@@ -270,7 +269,7 @@ class Service(Scenario):
         self.active("corod.service")
         equal(self.state(before), "succeeded", "what was before the backup is there")
         check(self.coro("show", after, check=False).returncode != 0, "what came after it is not")
-        m.until(lambda: not m.run("pgrep", "-f", "sleep 1000", check=False).stdout, 15, "its command is ended")
+        m.until(lambda: not m.run("pgrep", "-f", "sleep 1000", check=False).stdout, "its command is ended")
         m.run("touch", "/tmp/load/gate")
         self.coro("wait", running)
         equal(self.show(running)["value"] + "\n", self.read("running.start"), "what ran then is taken up")
@@ -286,7 +285,7 @@ class Service(Scenario):
         self.fresh()
         check(self.coro("daemon", "drain", check=False).returncode == 125, "a plain user can't drain it")
         running = self.submit([{"sh": self.gate("drained")}, {"print": "on"}])
-        m.until(lambda: self.read("drained.beat"), 15, "a command")
+        m.until(lambda: self.read("drained.beat"), "a command")
         self.coro("daemon", "drain", user=None)
         refused = self.coro("add", "--", "true", check=False)
         check(refused.returncode == 125 and "drain" in refused.stderr, "no new job: " + refused.stderr)
