@@ -12,7 +12,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "lib"))
 from corod import Client, Daemon, check, equal, program, run_tests, wait_until  # noqa: E402
 
-LONGEST_PAUSE_S = 5  # of the daemon, as others see it: sanitized builds and busy machines too
+LONGEST_PAUSE_S = 10  # of the daemon, as others see it: sanitized builds and busy machines too
 
 
 def served(request, client):

@@ -166,7 +166,7 @@ def test_others_are_served():
             start = time.monotonic()
             c.call("system.ping")
             worst = max(worst, time.monotonic() - start)
-        check(worst < 5, "a ping took %g s" % worst)
+        check(worst < 10, "a ping took %g s" % worst)
         for other in clients:
             other.close()
         wait_until(lambda: not full(), "simulations ended with their clients")
