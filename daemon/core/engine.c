@@ -330,6 +330,13 @@ static void on_deadline(void *arg)
     (void)arg; /* waking the loop is enough: the turn follows */
 }
 
+/* Jobs may have grown old at once; gates look in the turn that follows. */
+static void on_clock_set(void *arg)
+{
+    struct engine *e = arg;
+    retain_sweep_soon(e->retain);
+}
+
 struct engine *engine_new(struct loop *l, const struct config *config,
                           void (*on_event)(void *arg, const struct event *e), void *arg,
                           struct err *err)
@@ -354,9 +361,10 @@ struct engine *engine_new(struct loop *l, const struct config *config,
     e->runtime = runtime_new(&effects_of_runtime, e);
     runtime_expect_others(e->runtime);
     e->timer = alarm_new(l, on_deadline, e);
+    e->retain = retain_new(e);
     e->worker = worker_new(l, err);
     cleanup_free char *path = xasprintf("%s/corod.db", config->state_dir);
-    if (e->worker && loop_on_clock_set(l, on_deadline, e, err))
+    if (e->worker && loop_on_clock_set(l, on_clock_set, e, err))
         e->store =
             store_open(path, config->durability == DURABILITY_FULL, l, &events_of_store, e, err);
     if (!e->store || !engine_recover(e, err)) {
@@ -367,7 +375,6 @@ struct engine *engine_new(struct loop *l, const struct config *config,
     e->exec = exec_client_new(l, config->exec_socket, config->exec_state, config->exec_program,
                               &engine_exec_events, e);
     exec_client_set_highest(e->exec, e->next_attempt - 1);
-    e->retain = retain_new(e);
     return e;
 }
 
@@ -445,11 +452,12 @@ bool engine_live_job(struct engine *e, uint64_t id, struct live_job *ret)
         .pool = job->pool,
         .created_us = job->created_us,
         .started_us = job->started_us,
+        .tasks = runtime_job_tasks(e->runtime, id),
     };
     return true;
 }
 
-bool engine_view(struct engine *e, uint64_t id, void (*each)(void *arg, const struct task_view *v),
+bool engine_view(struct engine *e, uint64_t id, bool (*each)(void *arg, const struct task_view *v),
                  void *arg)
 {
     runtime_pass_time(e->runtime, id, engine_now_us(e));

@@ -118,14 +118,16 @@ struct live_job {
     bool frozen; /* paused, and its commands too */
     const char *name, *pool;
     int64_t created_us, started_us;
+    size_t tasks; /* that have not ended */
 };
 bool engine_live_job(struct engine *e, uint64_t id, struct live_job *ret);
-/* The live task tree; false when the job is not live. */
-bool engine_view(struct engine *e, uint64_t id, void (*each)(void *arg, const struct task_view *v),
+/* The live task tree, while each() gives true: a job may have a million tasks. False when it is not
+ * live. */
+bool engine_view(struct engine *e, uint64_t id, bool (*each)(void *arg, const struct task_view *v),
                  void *arg);
-/* Who of its tasks waits for which other that has not ended; false when the job is not live. */
+/* Who of its tasks waits for which other that has not ended, likewise. */
 bool engine_waits(struct engine *e, uint64_t id,
-                  void (*each)(void *arg, uint32_t waiter, uint32_t awaited), void *arg);
+                  bool (*each)(void *arg, uint32_t waiter, uint32_t awaited), void *arg);
 /* What keeps a job from starting. */
 struct gate_view {
     bool held;

@@ -6,7 +6,7 @@
 #include "proto/mem.h"
 
 bool engine_waits(struct engine *e, uint64_t id,
-                  void (*each)(void *arg, uint32_t waiter, uint32_t awaited), void *arg)
+                  bool (*each)(void *arg, uint32_t waiter, uint32_t awaited), void *arg)
 {
     return runtime_waits(e->runtime, id, each, arg);
 }

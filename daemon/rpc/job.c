@@ -213,12 +213,33 @@ static void write_more(const struct rows *more, const struct rows *lines, struct
     write_output(lines, 1, "diagnostics", o);
 }
 
+/* What the runtime knows of the job waits for the disk: it is read when that is there. */
+static void read_committed(struct request *r, void (*then)(struct request *r))
+{
+    struct tasks *t = r->state;
+    t->is_committed = true;
+    request_after_commit(r, then);
+}
+
+/* Not in memory any more, its end is on its way to the disk. */
+static bool is_ending(const struct tasks *t, const struct rows *job)
+{
+    return !t->is_committed && job->n && job_row_is_live(job, 0);
+}
+
+static void read_get(struct request *r);
+static void read_tree(struct request *r);
+
 static void on_get_rows(struct request *r, const struct rows *sets, size_t n)
 {
     struct tasks *t = r->state;
     struct buf b = {0};
     struct json_out o = {.out = &b};
     (void)n;
+    if (is_ending(t, &sets[SET_JOB])) {
+        read_committed(r, read_get);
+        return;
+    }
     if (!request_may(r, &sets[SET_JOB], t->job))
         return;
     tasks_build(t, &sets[SET_TASKS]);
@@ -253,12 +274,13 @@ static void read_get(struct request *r)
     batch_release(&q);
 }
 
-/* Takes what the runtime shows of the job; reading goes on when that is on disk. */
+/* Takes what the runtime shows of a live job; reading goes on when that is on disk. */
 static void show_job(struct request *r, uint64_t id, size_t max_tasks,
                      void (*then)(struct request *r))
 {
     struct live_job live;
-    if (engine_live_job(r->server->engine, id, &live) && !peer_may(&r->peer, live.uid)) {
+    bool is_live = engine_live_job(r->server->engine, id, &live);
+    if (is_live && !peer_may(&r->peer, live.uid)) {
         request_no_job(r, id);
         return;
     }
@@ -270,7 +292,10 @@ static void show_job(struct request *r, uint64_t id, size_t max_tasks,
     }
     r->state = tasks_new(r->server->engine, id, max_tasks, &r->server->n_shown);
     r->state_free = tasks_free;
-    request_after_commit(r, then);
+    if (is_live)
+        read_committed(r, then);
+    else
+        then(r);
 }
 
 void method_job_get(struct request *r, const struct job_get_params *p)
@@ -285,6 +310,10 @@ static void on_tree_rows(struct request *r, const struct rows *sets, size_t n)
     struct json_out o = {.out = &b};
     const struct rows *job = &sets[SET_JOB], *attempts = &sets[SET_MORE];
     (void)n;
+    if (is_ending(t, job)) {
+        read_committed(r, read_tree);
+        return;
+    }
     if (!request_may(r, job, t->job))
         return;
     tasks_build(t, &sets[SET_TASKS]);

@@ -14,31 +14,26 @@ void snapshot_release(struct snapshot *s)
     free(s->edges);
 }
 
-static void on_view(void *arg, const struct task_view *v)
+static bool on_view(void *arg, const struct task_view *v)
 {
     struct snapshot *s = arg;
     if (!task_state_is_live(v->state))
-        return;
-    if (s->n == TASKS_MAX_LOOKED_AT) {
-        s->more++;
-        return;
-    }
+        return true;
     s->views = xgrow(s->views, &s->cap, s->n + 1, sizeof *s->views);
     s->leaves = xgrow(s->leaves, &s->cap_leaves, s->n + 1, sizeof *s->leaves);
     s->views[s->n] = *v;
     s->leaves[s->n] = (struct leaf_view){0};
     if (v->leaf)
         engine_leaf(s->engine, v->leaf, &s->leaves[s->n]);
-    s->n++;
+    return ++s->n < TASKS_MAX_LOOKED_AT;
 }
 
-static void on_edge(void *arg, uint32_t waiter, uint32_t awaited)
+static bool on_edge(void *arg, uint32_t waiter, uint32_t awaited)
 {
     struct snapshot *s = arg;
-    if (s->n_edges == TASKS_MAX_LOOKED_AT)
-        return;
     s->edges = xgrow(s->edges, &s->cap_edges, s->n_edges + 1, sizeof *s->edges);
     s->edges[s->n_edges++] = (struct edge){waiter, awaited};
+    return s->n_edges < TASKS_MAX_LOOKED_AT;
 }
 
 static int by_waiter(const void *a, const void *b)
@@ -54,6 +49,9 @@ void snapshot_take(struct snapshot *s, struct engine *e, uint64_t job)
     *s = (struct snapshot){.job = job, .engine = e};
     engine_view(e, job, on_view, s);
     engine_waits(e, job, on_edge, s);
+    struct live_job live;
+    if (engine_live_job(e, job, &live) && live.tasks > s->n)
+        s->more = live.tasks - s->n;
     if (s->n_edges)
         qsort(s->edges, s->n_edges, sizeof *s->edges, by_waiter);
     s->seen = xcalloc(s->n + 1, sizeof *s->seen);

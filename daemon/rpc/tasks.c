@@ -9,11 +9,9 @@
 /* Of task inside task in a reply: two levels of JSON each. */
 #define MAX_DEPTH 200
 
-static void on_view(void *arg, const struct task_view *v)
+static bool on_view(void *arg, const struct task_view *v)
 {
     struct tasks *t = arg;
-    if (t->n_views == t->max)
-        return;
     t->views = xgrow(t->views, &t->cap_views, t->n_views + 1, sizeof *t->views);
     t->errors = xgrow(t->errors, &t->cap_errors, t->n_views + 1, sizeof *t->errors);
     struct buf error = {0};
@@ -22,6 +20,7 @@ static void on_view(void *arg, const struct task_view *v)
     t->views[t->n_views] = *v;
     t->views[t->n_views].error = NULL;
     t->errors[t->n_views++] = error.len ? buf_steal(&error) : NULL;
+    return t->n_views < t->max;
 }
 
 struct tasks *tasks_new(struct engine *e, uint64_t job, size_t max, size_t *n_kept)

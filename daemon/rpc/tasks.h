@@ -30,7 +30,8 @@ struct tasks {
     struct task_node *all; /* ascending ids */
     size_t *next_attempt;  /* 1 + the row of the same task's next attempt, of each row */
     size_t n;
-    size_t more; /* tasks of the job that are not here */
+    size_t more;       /* tasks of the job that are not here */
+    bool is_committed; /* what the runtime showed */
 };
 
 enum { TASKS_MAX = 10000 };

@@ -210,11 +210,15 @@ struct task_view {
     int64_t until_us;        /* of a sleep; 0 */
 };
 bool runtime_view(struct runtime *rt, uint64_t job,
-                  void (*each)(void *arg, const struct task_view *v), void *arg);
+                  bool (*each)(void *arg, const struct task_view *v), void *arg);
 
-/* Who waits for which task that has not ended; false when the job is not live. */
+/* How many of its tasks have not ended. */
+size_t runtime_job_tasks(const struct runtime *rt, uint64_t job);
+
+/* Who waits for which task that has not ended, while each() gives true; false when the job is not
+ * live. */
 bool runtime_waits(struct runtime *rt, uint64_t job,
-                   void (*each)(void *arg, uint32_t waiter, uint32_t awaited), void *arg);
+                   bool (*each)(void *arg, uint32_t waiter, uint32_t awaited), void *arg);
 /* It is now_us: what is shown of the job until its next tick counts from then. */
 void runtime_pass_time(struct runtime *rt, uint64_t job, int64_t now_us);
 

@@ -33,7 +33,7 @@ static void copy(char *to, size_t size, struct buf *text)
 }
 
 bool runtime_view(struct runtime *rt, uint64_t id,
-                  void (*each)(void *arg, const struct task_view *v), void *arg)
+                  bool (*each)(void *arg, const struct task_view *v), void *arg)
 {
     struct job *job = map_get(&rt->jobs, id);
     if (!job)
@@ -55,9 +55,16 @@ bool runtime_view(struct runtime *rt, uint64_t id,
         v.leaf = run ? &run->leaf : NULL;
         v.until_us = task_is_done(t) ? 0 : sleep_until(t);
         v.error = t->outcome == OUTCOME_ERROR ? t->value : NULL;
-        each(arg, &v);
+        if (!each(arg, &v))
+            break;
     }
     return true;
+}
+
+size_t runtime_job_tasks(const struct runtime *rt, uint64_t id)
+{
+    const struct job *job = map_get(&rt->jobs, id);
+    return job ? job->live : 0;
 }
 
 /* The task that goes on when this callback was called; NULL: none waits for it just now. */
@@ -75,7 +82,7 @@ static const struct task *waiter_of(struct callback c)
 }
 
 bool runtime_waits(struct runtime *rt, uint64_t id,
-                   void (*each)(void *arg, uint32_t waiter, uint32_t awaited), void *arg)
+                   bool (*each)(void *arg, uint32_t waiter, uint32_t awaited), void *arg)
 {
     struct job *job = map_get(&rt->jobs, id);
     if (!job)
@@ -83,8 +90,8 @@ bool runtime_waits(struct runtime *rt, uint64_t id,
     for (const struct task *t = job->first; t; t = t->next) {
         for (uint32_t i = 0; !task_is_done(t) && i < callbacks_n(&t->callbacks); i++) {
             const struct task *waiter = waiter_of(callbacks_get(&t->callbacks, i));
-            if (waiter)
-                each(arg, waiter->id, t->id);
+            if (waiter && !each(arg, waiter->id, t->id))
+                return true;
         }
     }
     return true;

@@ -125,10 +125,13 @@ def test_full_while_writing():
 
 
 def test_goes_on_by_itself():
-    """Without a restart: a submission that waited is answered, a command that ended is told."""
+    """Without a restart: a submission that waited is answered, a command that ended is told. What has ended before can
+    be read meanwhile; what ends then is not shown before that is kept."""
     with daemon_on() as (d, disk):
         gate = os.path.join(d.directory, "gate")
         with d.client() as c:
+            old = c.run({"main": {"return": "old"}})["id"]
+            ending = c.submit({"main": {"sleep": 1000}})
             job = c.submit({"main": [{"sh": "while [ ! -e \"$GATE\" ]; do sleep 0.02; done; echo went", "as": "r"},
                                      {"run": ["echo", "next"], "as": "s"}, {"return": ["${r.stdout}", "${s.stdout}"]}]},
                            env={"GATE": gate, "PATH": os.environ["PATH"]})
@@ -136,9 +139,17 @@ def test_goes_on_by_itself():
             disk.fill()
             known = submit_until_refused(d, {"main": {"return": "x" * 30000}})
             trouble(d)
+            cancel = c.start("job.cancel", {"id": ending})
+            c.call("system.ping")  # its turn is over
+            shown = c.start("job.get", {"id": ending})
+            equal(c.call("job.get", id=old)["value"], "old")
+            equal(c.call("job.tree", id=old)["state"], "succeeded")
+            check(shown not in c.replies and cancel not in c.replies, "what is not kept is shown")
             with open(gate, "w", encoding="ascii"):
                 pass
             disk.empty()
+            equal(c.wait(shown)["state"], "cancelled")
+            c.wait(cancel)
             wait_until(lambda: stats(d)["storage"] == "ok", "that it goes on")
             equal(c.finish(job)["value"], ["went", "next"])
             for k in known:

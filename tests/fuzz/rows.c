@@ -82,10 +82,11 @@ static bool turn(struct sim *s)
     return true;
 }
 
-static void look(void *arg, const struct task_view *v)
+static bool look(void *arg, const struct task_view *v)
 {
     (void)arg;
     must(strlen(v->name) < sizeof v->name && strlen(v->awaits) < sizeof v->awaits);
+    return true;
 }
 
 static void edit(struct kept *k, const uint8_t *e)

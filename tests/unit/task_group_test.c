@@ -69,9 +69,10 @@ START_TEST(test_refused)
 }
 END_TEST
 
-static void view_line(void *arg, const struct task_view *v)
+static bool view_line(void *arg, const struct task_view *v)
 {
     buf_printf(arg, "%u %s: %s\n", v->id, v->name, v->awaits);
+    return true;
 }
 
 START_TEST(test_view)

@@ -158,10 +158,11 @@ START_TEST(test_budget)
 }
 END_TEST
 
-static void view_line(void *arg, const struct task_view *v)
+static bool view_line(void *arg, const struct task_view *v)
 {
     buf_printf(arg, "%u<%u %s [%s] %s\n", v->id, v->parent, v->name, task_state_name(v->state),
                v->awaits);
+    return true;
 }
 
 START_TEST(test_view)
