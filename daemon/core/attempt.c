@@ -238,6 +238,7 @@ static void record_end(struct engine *e, const struct exec_end *end, int how)
     batch_int(b, (int64_t)end->log_bytes);
     batch_int(b, end->log_in_file);
     batch_blob(b, end->output_len ? end->output : NULL, end->output_len);
+    retain_attempt_ended(e->retain);
 }
 
 static void send_committed(struct engine *e);

@@ -15,10 +15,11 @@ enum {
     PUT_OFF_MAX = 5,
     FREE_PAGES_LEAST = 256, /* kept for new rows, or an eighth of all if that is more */
     RETRY_US = 5 * 1000 * 1000,
-    /* Between sweeps, at least, at most, and at most when jobs have ended. */
+    /* Between sweeps: at least; when jobs have ended; when one grows too old, or something waits.
+     * Without any of these there is none. */
     SWEEP_LEAST_US = 1000 * 1000,
-    SWEEP_MOST_US = 60 * 1000 * 1000,
     SWEEP_NEWS_US = 10 * 1000 * 1000,
+    SWEEP_AGAIN_US = 60 * 1000 * 1000,
     /* What has just ended is not removed for its number: somebody may be about to look at it. */
     JUST_ENDED_US = 5 * 1000 * 1000,
 };
@@ -35,7 +36,8 @@ enum phase {
 /* Jobs of this pool that ended so long ago go. */
 struct cutoff {
     char *pool;
-    int64_t keep_jobs; /* 0: all */
+    int64_t keep_jobs;   /* 0: all */
+    int64_t keep_age_us; /* 0: for ever */
     int64_t finished_us;
 };
 
@@ -45,13 +47,12 @@ struct retain {
     enum phase phase;
     bool busy;  /* a read or a commit is under way */
     bool again; /* there is more to remove than what was looked at */
-    bool news;  /* jobs have ended since the last sweep */
+    bool news;  /* jobs or commands have ended since the last sweep */
     unsigned put_off;
-    int64_t next_sweep_us; /* boot clock */
+    int64_t next_sweep_us; /* boot clock; INT64_MAX: nothing is to be done */
     struct removals removals;
     int64_t logs_excess,
         logs_after;       /* bytes of log files too many; attempts up to this were looked at */
-    int64_t pause_us;     /* until the next sweep */
     struct cutoff *pools; /* of the sweep */
     size_t n_pools, cap_pools, at_pool;
     struct retain_stats stats;
@@ -90,8 +91,15 @@ static void forget_pools(struct retain *r)
 
 static void rest(struct retain *r)
 {
+    int64_t again_us = clock_boot_us() + SWEEP_AGAIN_US;
     forget_pools(r);
-    schedule(r, PHASE_REST, r->next_sweep_us - clock_boot_us());
+    r->phase = PHASE_REST;
+    if (r->removals.after && r->next_sweep_us > again_us) /* something is still in use */
+        r->next_sweep_us = again_us;
+    if (r->next_sweep_us == INT64_MAX)
+        alarm_stop(r->alarm);
+    else
+        alarm_start(r->alarm, r->next_sweep_us - clock_boot_us());
 }
 
 void retain_free(struct retain *r)
@@ -122,8 +130,10 @@ void retain_remove(struct retain *r, uint64_t id, uint32_t uid)
 
 static void sweep_within(struct retain *r, int64_t us)
 {
-    if (r->next_sweep_us > clock_boot_us() + us)
-        r->next_sweep_us = clock_boot_us() + us;
+    int64_t at_us = clock_boot_us() + us;
+    if (r->next_sweep_us <= at_us)
+        return;
+    r->next_sweep_us = at_us;
     if (r->phase == PHASE_REST && !r->busy)
         rest(r);
 }
@@ -133,12 +143,17 @@ void retain_sweep_soon(struct retain *r)
     sweep_within(r, SWEEP_LEAST_US);
 }
 
-void retain_job_ended(struct retain *r)
+void retain_attempt_ended(struct retain *r)
 {
-    r->stats.kept_jobs += r->stats.kept_jobs >= 0;
     if (!r->news)
         sweep_within(r, SWEEP_NEWS_US);
     r->news = true;
+}
+
+void retain_job_ended(struct retain *r)
+{
+    r->stats.kept_jobs += r->stats.kept_jobs >= 0;
+    retain_attempt_ended(r);
 }
 
 void retain_executor_up(struct retain *r)
@@ -212,7 +227,31 @@ static bool has_failed(struct retain *r, const struct err *err)
     return err != NULL;
 }
 
-/* Free pages. */
+/* The rest of a sweep. */
+
+/* When the oldest that is left will be too old. Those that are so by then go together. */
+static void await_oldest(struct retain *r, const struct cutoff *c, const struct rows *oldest)
+{
+    int64_t finished_us = cell_int(oldest, 0, 0), least_us = SWEEP_AGAIN_US;
+    if (!c->keep_age_us || !finished_us)
+        return;
+    if (least_us > c->keep_age_us)
+        least_us = c->keep_age_us > SWEEP_LEAST_US ? c->keep_age_us : SWEEP_LEAST_US;
+    int64_t left_us = finished_us + c->keep_age_us - clock_real_us();
+    sweep_within(r, left_us > least_us ? left_us : least_us);
+}
+
+static void end_sweep(struct retain *r, const struct rows *kept, const struct rows *oldest)
+{
+    r->stats.kept_jobs = cell_int(kept, 0, 0);
+    r->stats.log_bytes = cell_int(kept, 0, 1);
+    r->stats.last_sweep_us = clock_real_us();
+    for (size_t i = 0; i < r->n_pools; i++)
+        await_oldest(r, &r->pools[i], &oldest[i]);
+    int64_t most = r->engine->config->keep_log_bytes;
+    r->logs_excess = most ? r->stats.log_bytes - most : 0;
+    forget_pools(r);
+}
 
 static void on_free_pages(void *arg, const struct rows *sets, size_t n, const struct err *err)
 {
@@ -224,14 +263,10 @@ static void on_free_pages(void *arg, const struct rows *sets, size_t n, const st
     struct store_stats s;
     store_get_stats(e->store, &s);
     r->stats.free_bytes = unused * s.page_bytes;
-    if (n > 1) {
-        r->stats.kept_jobs = cell_int(&sets[1], 0, 0);
-        r->stats.log_bytes = cell_int(&sets[1], 0, 1);
-        r->stats.last_sweep_us = clock_real_us();
-    }
+    r->logs_excess = 0;
+    if (n > 1)
+        end_sweep(r, &sets[1], &sets[2]);
     int64_t keep = all / 8 > FREE_PAGES_LEAST ? all / 8 : FREE_PAGES_LEAST;
-    int64_t logs = e->config->keep_log_bytes;
-    r->logs_excess = n > 1 && logs ? r->stats.log_bytes - logs : 0;
     if (r->logs_excess > 0) {
         r->logs_after = 0;
         schedule(r, PHASE_LOGS, 0);
@@ -289,7 +324,10 @@ static void look_at_free_pages(struct retain *r)
     if (r->n_pools) { /* at a sweep's end */
         batch_add(&q, ST_KEPT);
         batch_int(&q, r->engine->config->log_cap_bytes);
-        forget_pools(r);
+    }
+    for (size_t i = 0; i < r->n_pools; i++) {
+        batch_add(&q, ST_ENDED_OLDEST);
+        batch_str(&q, r->pools[i].pool);
     }
     read_store(r, &q, on_free_pages);
 }
@@ -327,10 +365,9 @@ static void add_pool(void *arg, const struct pool_stats *p)
     r->pools[r->n_pools++] = (struct cutoff){
         .pool = xstrdup(p->name),
         .keep_jobs = keep.jobs,
+        .keep_age_us = keep.age_ms * 1000,
         .finished_us = keep.age_ms ? clock_real_us() - keep.age_ms * 1000 : INT64_MIN,
     };
-    if (keep.age_ms && r->pause_us > keep.age_ms * 1000)
-        r->pause_us = keep.age_ms * 1000;
 }
 
 static void begin_sweep(struct retain *r)
@@ -338,12 +375,9 @@ static void begin_sweep(struct retain *r)
     struct engine *e = r->engine;
     struct batch q = {0};
     r->news = false;
-    r->pause_us = SWEEP_MOST_US;
+    r->next_sweep_us = INT64_MAX;
     forget_pools(r);
     pools_each(e->pools, add_pool, r);
-    if (r->pause_us < SWEEP_LEAST_US)
-        r->pause_us = SWEEP_LEAST_US;
-    r->next_sweep_us = clock_boot_us() + r->pause_us;
     for (size_t i = 0; i < r->n_pools; i++) {
         const struct cutoff *c = &r->pools[i];
         batch_add(&q, ST_ENDED_EXCESS);

@@ -8,7 +8,8 @@
 
 struct retain;
 
-/* Begins with a sweep after a moment: what the last daemon left is taken up then. */
+/* Begins with a sweep after a moment: what the last daemon left is taken up then. The next one is
+ * when it is known that there may be something to remove. */
 struct retain *retain_new(struct engine *e);
 /* After the store is closed. */
 void retain_free(struct retain *r);
@@ -16,8 +17,8 @@ void retain_free(struct retain *r);
 /* As engine_remove(). */
 void retain_remove(struct retain *r, uint64_t id, uint32_t uid);
 void retain_sweep_soon(struct retain *r);
-/* A job has ended. */
 void retain_job_ended(struct retain *r);
+void retain_attempt_ended(struct retain *r);
 /* The executor is there: what is left to remove is told to it. */
 void retain_executor_up(struct retain *r);
 /* It has started commands that the store does not know, of an earlier time than it: the log files

@@ -17,15 +17,25 @@
 
 #define SWEEP_US 1000000
 
+static void sweep_later(struct server *s)
+{
+    if (!s->sweeps)
+        alarm_start(s->sweep, SWEEP_US);
+    s->sweeps = true;
+}
+
+/* Idle connections do not wake the daemon. */
 static void on_sweep(void *arg)
 {
     struct server *s = arg;
     int64_t now_us = clock_boot_us();
+    s->sweeps = false;
     struct session *session;
-    LIST_FOREACH (session, &s->sessions, link)
+    LIST_FOREACH (session, &s->sessions, link) {
         session_sweep(session, now_us);
-    if (!LIST_EMPTY(&s->sessions))
-        alarm_start(s->sweep, SWEEP_US);
+        if (session_is_watched(session))
+            sweep_later(s);
+    }
 }
 
 struct server *server_new(struct loop *l, struct engine *e, const struct server_options *options)
@@ -70,11 +80,7 @@ void server_free(struct server *s)
 
 static void on_accept(void *arg, int fd)
 {
-    struct server *s = arg;
-    bool first = LIST_EMPTY(&s->sessions);
-    session_new(s, fd);
-    if (first && !LIST_EMPTY(&s->sessions))
-        alarm_start(s->sweep, SWEEP_US);
+    session_new(arg, fd);
 }
 
 bool server_listen(struct server *s, int fd, struct err *err)
@@ -118,6 +124,8 @@ bool server_flush(struct server *s)
         /* It counts as touched meanwhile, so that it is on no list when it is freed. */
         bool more = session_flush(session);
         session->touched = false;
+        if (!more && session_is_watched(session))
+            sweep_later(s);
         if (session->dead)
             session_free(session);
         else if (more)

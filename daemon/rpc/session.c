@@ -269,6 +269,11 @@ bool session_flush(struct session *s)
     return can && s->more;
 }
 
+bool session_is_watched(const struct session *s)
+{
+    return !s->dead && (s->eof || s->closing || !may_execute(s) || frame_is_partial(&s->in));
+}
+
 void session_sweep(struct session *s, int64_t now_us)
 {
     if (s->dead)

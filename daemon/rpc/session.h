@@ -58,6 +58,7 @@ struct server {
     struct session_list sessions;
     struct session *touched;
     struct alarm *sweep;
+    bool sweeps; /* the alarm is set: a session is watched */
     size_t n_sessions, n_subscriptions, n_shown;
     bool gave_back; /* the engine has something to do, though nobody asked for it */
     uint64_t n_requests, last_subscription;
@@ -79,6 +80,8 @@ void session_touch(struct session *s);
 void session_work(struct session *s);
 /* Writes; updates what is waited for. True when there is more to execute. */
 bool session_flush(struct session *s);
+/* Whether there is something that session_sweep() may find. */
+bool session_is_watched(const struct session *s);
 /* Looks at deadlines. */
 void session_sweep(struct session *s, int64_t now_us);
 /* Sends one message. */
