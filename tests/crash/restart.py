@@ -8,7 +8,7 @@ import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from corod import Closed, Daemon, RpcError, check, equal, finish, program, test, wait_until  # noqa: E402
+from corod import Closed, Daemon, RpcError, check, equal, finish, has_ended, program, test, wait_until  # noqa: E402
 
 COMMANDS = 100
 
@@ -100,8 +100,7 @@ def upgrade_daemon(d):
 def kill_executor(d):
     executor = d.executor()
     os.kill(executor, signal.SIGKILL)
-    wait_until(lambda: not os.path.exists("/proc/%d" % executor) or "\nState:\tZ" in open(
-        "/proc/%d/status" % executor, encoding="ascii").read(), "its death")
+    wait_until(lambda: has_ended(executor), "its death")
 
 
 def kill_both(d):

@@ -146,7 +146,7 @@ class World:
     def kill_monitor(self):
         monitors = self.daemon.monitors()
         if monitors:
-            self.note("monitor", 1, 1)  # or its copy that was about to be the command
+            self.note("monitor", 1)
             self.kill(self.rng.choice(monitors))
 
     def kill_both(self):
@@ -159,7 +159,7 @@ class World:
 
     def kill_all(self):
         holders = self.daemon.holders()
-        self.note("daemon, executor and all monitors", len(holders), len(holders))
+        self.note("daemon, executor and all monitors", len(holders))
         for pid in self.rng.sample(holders, len(holders)):
             self.kill(pid)
         self.daemon.kill()

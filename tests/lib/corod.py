@@ -230,6 +230,22 @@ def processes_with(*words):
     return sorted(found)
 
 
+def name_of(pid):
+    try:
+        with open("/proc/%d/comm" % pid, encoding="utf-8", errors="replace") as f:
+            return f.read().rstrip("\n")
+    except OSError:
+        return ""
+
+
+def parent_of(pid):
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as f:
+            return int(f.read().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return 0
+
+
 def has_ended(pid):
     """Also as a zombie: where process 1 waits for nobody, it stays one."""
     try:
@@ -428,8 +444,9 @@ class Daemon:
         wait_until(lambda: not self.pids(), "the end of all processes")
 
     def holders(self):
-        """Executor and monitors."""
-        return processes_with(b"corod-exec", os.path.join(self.state, "exec").encode())
+        """Executor and monitors; not what a monitor has forked, which looks the same until it is the command."""
+        return [pid for pid in processes_with(b"corod-exec", os.path.join(self.state, "exec").encode())
+                if name_of(parent_of(pid)) != "corod-monitor"]
 
     def executor(self):
         """Of the processes of corod-exec the one that accepts connections."""
