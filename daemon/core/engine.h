@@ -171,9 +171,10 @@ bool engine_pause(struct engine *e, uint64_t id, bool freeze, struct err *err);
 /* Its commands and leaves go on. False with err (ERR_STATE): it is not paused. */
 bool engine_resume(struct engine *e, uint64_t id, struct err *err);
 
-/* Of a job that has not started. False with err (ERR_STATE). */
+/* Of a job that has not started; one that waits for its first slot is paused. False with err
+ * (ERR_STATE). */
 bool engine_hold(struct engine *e, uint64_t id, struct err *err);
-/* Of a held one. False with err (ERR_STATE). */
+/* Undoes that. False with err (ERR_STATE). */
 bool engine_release(struct engine *e, uint64_t id, struct err *err);
 struct job_setting {
     const char *name, *pool; /* NULL: as it was; name "": none */

@@ -296,9 +296,6 @@ static struct live *gated(struct engine *e, uint64_t id, const char *what, struc
         return job;
     if (!job || job->ended)
         err_set(err, ERR_STATE, "job %llu has ended", (unsigned long long)id);
-    else if (job->state == JOB_STATE_QUEUED)
-        err_set(err, ERR_STATE, "job %llu is queued already: pause it instead",
-                (unsigned long long)id);
     else
         err_set(err, ERR_STATE, "job %llu is %s: only one that has not started can be %s",
                 (unsigned long long)id, job_state_name(job->state), what);
@@ -312,8 +309,16 @@ void gate_set_time(struct engine *e, struct live *job, int64_t delay_us, int64_t
     refresh(e, job);
 }
 
+/* Its program is at its first commands, none of which has had a slot. */
+static bool is_queued(const struct live *job)
+{
+    return job && !job->ended && !job->gate && !job->started_us;
+}
+
 bool engine_hold(struct engine *e, uint64_t id, struct err *err)
 {
+    if (is_queued(engine_job(e, id)))
+        return engine_pause(e, id, false, err);
     struct live *job = gated(e, id, "held", err);
     if (!job)
         return false;
@@ -324,10 +329,13 @@ bool engine_hold(struct engine *e, uint64_t id, struct err *err)
 
 bool engine_release(struct engine *e, uint64_t id, struct err *err)
 {
-    struct live *job = gated(e, id, "released", err);
-    if (!job)
+    struct live *job = engine_job(e, id);
+    bool queued = is_queued(job);
+    if (queued && job->pause)
+        return engine_resume(e, id, err);
+    if (!queued && !gated(e, id, "released", err))
         return false;
-    if (!job->gate->held)
+    if (queued || !job->gate->held)
         return err_set(err, ERR_STATE, "job %llu is not held, it is %s", (unsigned long long)id,
                        job_state_name(job->state));
     job->gate->held = false;

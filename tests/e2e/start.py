@@ -330,8 +330,6 @@ def test_set_of_what_is_queued():
         first, second = c.submit(job({"run": ["true"]}, pool="one")), c.submit(job(main, pool="one"))
         becomes(c, first, "queued")
         becomes(c, second, "queued")
-        e = c.error("job.hold", id=second)
-        check(e.code == -32004 and "pause it" in str(e), str(e))
         equal(c.error("job.set", id=second, delay=1).code, -32004)
 
         def positions():
@@ -351,6 +349,34 @@ def test_set_of_what_is_queued():
             equal(get(c, second)["state"], "queued")
             c.call("job.cancel", id=busy[1])
             equal(c.finish(second)["state"], "succeeded")
+
+
+def test_hold_of_what_is_queued():
+    """It gets no slot until it is released."""
+    with Daemon() as d, d.client() as c:
+        c.call("pool.set", name="one", slots=1)
+        busy = c.submit(job({"run": ["sleep", "1000"]}, pool="one"))
+        becomes(c, busy, "running")
+        first, second = (c.submit(job({"run": ["true"]}, pool="one")) for _ in range(2))
+        becomes(c, second, "queued")
+        e = c.error("job.release", id=first)
+        equal((e.code, e.message), (-32004, "job %d is not held, it is queued" % first))
+        for _ in range(2):
+            equal(c.call("job.hold", id=first)["jobs"][0]["state"], "paused")
+        d.restart(signal.SIGKILL)
+        with d.client() as c:
+            equal(states(c, first, second), ["paused", "queued"])
+            c.call("job.cancel", id=busy)
+            equal(c.finish(second)["state"], "succeeded")
+            equal([get(c, first)[k] for k in ("state", "started")], ["paused", None])
+            equal(c.call("job.release", id=first)["jobs"][0]["id"], first)
+            equal(c.finish(first)["state"], "succeeded")
+            busy = c.submit(job({"run": ["sleep", "1000"]}))
+            becomes(c, busy, "running")
+            c.call("job.pause", id=busy)
+            for method in "job.hold", "job.release":
+                e = c.error(method, id=busy)
+                check(e.code == -32004 and "is paused: only one that has not started" in e.message, str(e))
 
 
 def test_events():
