@@ -77,9 +77,11 @@ static int show(struct cli *c, const struct options *o, const json_t *tree)
     } else {
         long long more = cut(timeline, tree, o, SHOWN);
         view_gantt(c, timeline, duration);
-        if (more > 0)
-            fprintf(c->out.file, "and %lld tasks more%s\n", more,
-                    more > (long long)get_int(tree, "more") ? " (-a)" : "");
+        long long left_out = (long long)get_int(tree, "more");
+        if (more > left_out && left_out > 0)
+            fprintf(c->out.file, "and %lld tasks more (-a: %lld of them)\n", more, more - left_out);
+        else if (more > 0)
+            fprintf(c->out.file, "and %lld tasks more%s\n", more, more > left_out ? " (-a)" : "");
     }
     json_decref(timeline);
     return status;

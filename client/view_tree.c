@@ -192,6 +192,7 @@ void view_tree(struct cli *c, const json_t *tree, bool all)
     walk(&w, tasks, true);
     json_int_t more = get_int(tree, "more");
     if (more > 0)
-        fprintf(c->out.file, "%s %lld more tasks\n", c->out.utf8 ? "…" : "...", (long long)more);
+        fprintf(c->out.file, "%s %lld more tasks (what one of them wrote: coro log %lld.N)\n",
+                c->out.utf8 ? "…" : "...", (long long)more, (long long)get_int(tree, "id"));
     buf_release(&w.margin);
 }

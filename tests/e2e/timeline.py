@@ -52,6 +52,19 @@ def shown(*args, tree=TREE, **env):
         return out
 
 
+def test_very_many():
+    """More tasks than a tree has: what is left out is told, and where it is."""
+    with Home() as h:
+        with open(os.path.join(h.directory, "many.json"), "w", encoding="ascii") as f:
+            f.write('{"main": {"gather": {"for": "i", "in": {"range": 10100}, "do": []}}}')
+        h.ok("submit", "-w", os.path.join(h.directory, "many.json"))
+        for args in (), ("-a",):
+            equal(h.ok("tree", *args, "1", env={"LC_ALL": "C.UTF-8"}).splitlines()[-1],
+                  "… 101 more tasks (what one of them wrote: coro log 1.N)")
+        equal(h.ok("timeline", "1").splitlines()[-1], "and 10001 tasks more (-a: 9900 of them)")
+        equal(h.ok("timeline", "-a", "1").splitlines()[-1], "and 101 tasks more")
+
+
 def test_as_text():
     equal(shown(), """\
                 0                                                                        10s
