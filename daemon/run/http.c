@@ -1,8 +1,10 @@
 /* Many requests in the daemon's loop: libcurl says which sockets and which moment it waits for. */
 #include "daemon/run/http.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <malloc.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "daemon/run/http_private.h"
@@ -10,6 +12,7 @@
 
 enum {
     MAX_STARTING = 64, /* that may resolve names: libcurl makes a thread for each */
+    MAX_STARTING_OF_HOST = 16,
     TRIM_AFTER = 1000,
     OTHER_FDS = 1024, /* left for clients, the store, resolving */
 };
@@ -62,18 +65,101 @@ static int on_timer(CURLM *multi, long ms, void *arg)
     return 0;
 }
 
+/* Hosts. */
+
+/* What is between the scheme (and a user) and the port or path of a URL. */
+static const char *host_in(const char *url, size_t *len)
+{
+    const char *host = strstr(url, "://");
+    host = host ? host + 3 : url;
+    size_t n = strcspn(host, "/?#\\");
+    const char *at = memrchr(host, '@', n);
+    if (at) {
+        n -= (size_t)(at + 1 - host);
+        host = at + 1;
+    }
+    size_t name = *host == '[' ? n : strcspn(host, ":");
+    *len = name < n ? name : n;
+    return host;
+}
+
+/* Of all addresses, for which no name server is asked, there is one. */
+static struct http_host *host_of(struct http_client *c, const char *url)
+{
+    enum { ADDRESSES = 0 };
+    struct buf name = {0};
+    size_t len;
+    const char *host = host_in(url, &len);
+    bool is_address = *host == '[' || strspn(host, "0123456789.") >= len;
+    for (size_t i = 0; i < len; i++)
+        buf_addch(&name, (char)tolower((unsigned char)host[i]));
+    uint64_t key = is_address ? ADDRESSES : map_key(name.data, name.len);
+    buf_release(&name);
+    struct http_host *h = map_get(&c->hosts, key);
+    if (h)
+        return h;
+    h = xcalloc(1, sizeof *h);
+    h->key = key;
+    h->max_starting = is_address ? MAX_STARTING : MAX_STARTING_OF_HOST;
+    TAILQ_INIT(&h->waiting);
+    map_put(&c->hosts, key, h);
+    return h;
+}
+
+/* Something of it has changed: it is in the list of those that may start some, or gone. */
+static void look_at_host(struct http_client *c, struct http_host *h)
+{
+    bool ready = !TAILQ_EMPTY(&h->waiting) && h->n_starting < h->max_starting;
+    if (ready && !h->ready)
+        TAILQ_INSERT_TAIL(&c->ready, h, link);
+    else if (!ready && h->ready)
+        TAILQ_REMOVE(&c->ready, h, link);
+    h->ready = ready;
+    if (TAILQ_EMPTY(&h->waiting) && !h->n_starting) {
+        map_remove(&c->hosts, h->key);
+        free(h);
+    }
+}
+
+static void wait_in_line(struct transfer *t)
+{
+    t->host = host_of(t->client, t->url);
+    TAILQ_INSERT_TAIL(&t->host->waiting, t, link);
+    look_at_host(t->client, t->host);
+}
+
+/* The first of the next host; hosts take turns. */
+static struct transfer *take_waiting(struct http_client *c)
+{
+    struct http_host *h = TAILQ_FIRST(&c->ready);
+    struct transfer *t = TAILQ_FIRST(&h->waiting);
+    TAILQ_REMOVE(&h->waiting, t, link);
+    TAILQ_REMOVE(&c->ready, h, link);
+    h->ready = false;
+    transfer_starts(t);
+    look_at_host(c, h);
+    return t;
+}
+
 void transfer_starts(struct transfer *t)
 {
-    if (!t->starting)
-        t->client->n_starting++;
+    if (t->starting)
+        return;
     t->starting = true;
+    t->host = host_of(t->client, t->url);
+    t->host->n_starting++;
+    t->client->n_starting++;
 }
 
 void transfer_connects(struct transfer *t)
 {
-    if (t->starting)
-        t->client->n_starting--;
+    if (!t->starting)
+        return;
     t->starting = false;
+    t->host->n_starting--;
+    t->client->n_starting--;
+    look_at_host(t->client, t->host);
+    t->host = NULL;
 }
 
 /* Takes it out of everything and frees it. */
@@ -85,7 +171,8 @@ static void forget(struct transfer *t)
         c->n_running--;
         c->n_stopped -= t->stopped;
     } else {
-        TAILQ_REMOVE(&c->waiting, t, link);
+        TAILQ_REMOVE(&t->host->waiting, t, link);
+        look_at_host(c, t->host);
     }
     map_remove(&c->transfers, t->number);
     transfer_free(t);
@@ -107,14 +194,12 @@ static void end(struct transfer *t, const struct http_answer *a)
 /* Hands to libcurl what may start now. */
 static void begin_waiting(struct http_client *c)
 {
-    struct transfer *t;
-    while ((t = TAILQ_FIRST(&c->waiting)) && c->n_starting < MAX_STARTING &&
+    while (!TAILQ_EMPTY(&c->ready) && c->n_starting < MAX_STARTING &&
            c->n_running < c->max_running) {
+        struct transfer *t = take_waiting(c);
         struct err err;
-        TAILQ_REMOVE(&c->waiting, t, link);
         t->running = true;
         c->n_running++;
-        transfer_starts(t);
         if (!transfer_begin(t, &err)) {
             const struct http_answer a = {.error = err.text};
             end(t, &a);
@@ -167,7 +252,7 @@ http_client_new(struct loop *l, const struct http_options *options,
     c->options = options;
     c->on_end = on_end;
     c->arg = arg;
-    TAILQ_INIT(&c->waiting);
+    TAILQ_INIT(&c->ready);
     return c;
 }
 
@@ -183,6 +268,10 @@ void http_client_free(struct http_client *c)
         transfer_free(t);
     }
     map_release(&c->transfers);
+    at = 0;
+    for (struct map_slot *s; (s = map_next(&c->hosts, &at));)
+        free(s->value);
+    map_release(&c->hosts);
     if (c->multi)
         c->curl->multi_cleanup(c->multi);
     alarm_free(c->timer);
@@ -229,7 +318,7 @@ bool http_start(struct http_client *c, const struct http_request *r, struct err 
         return false;
     struct transfer *t = transfer_new(c, r);
     map_put(&c->transfers, t->number, t);
-    TAILQ_INSERT_TAIL(&c->waiting, t, link);
+    wait_in_line(t);
     alarm_start(c->kick, 0);
     return true;
 }

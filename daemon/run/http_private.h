@@ -13,6 +13,16 @@ TAILQ_HEAD(transfers, transfer);
 
 enum { HTTP_FEW = 100 }; /* connections that are kept for the next request */
 
+/* Of the requests to one host those that wait or are starting: a name server that does not answer
+ * for its name must not keep others from theirs. */
+struct http_host {
+    uint64_t key;
+    struct transfers waiting;
+    size_t n_starting, max_starting;
+    bool ready; /* some wait, and may start */
+    TAILQ_ENTRY(http_host) link;
+};
+
 struct http_client {
     struct loop *loop;
     const struct http_options *options;
@@ -25,7 +35,8 @@ struct http_client {
     struct netlist allow, deny;
     size_t since_trim;    /* requests that have ended since memory was given back */
     struct map transfers; /* number → struct transfer */
-    struct transfers waiting;
+    struct map hosts;     /* key → struct http_host */
+    TAILQ_HEAD(, http_host) ready;
     size_t n_running, max_running; /* handed to libcurl; as many as descriptors allow */
     size_t n_starting;             /* of those: that may have a thread that resolves a name */
     size_t n_stopped;              /* of those: nobody waits for them any more */
@@ -34,6 +45,7 @@ struct http_client {
 struct transfer {
     struct http_client *client;
     uint64_t number;
+    struct http_host *host;     /* while it waits or is starting, else NULL */
     TAILQ_ENTRY(transfer) link; /* while it waits */
     bool running, starting, stopped;
     CURL *easy;

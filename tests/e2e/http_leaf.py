@@ -480,7 +480,7 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
 {
     int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) =
         dlsym(RTLD_NEXT, "getaddrinfo");
-    if (name && strcmp(name, "slow.test") == 0) {
+    if (name && strcasecmp(name, "slow.test") == 0) {
         sleep(60);
         return EAI_AGAIN;
     }
@@ -533,6 +533,23 @@ def test_names_of_who_does_not_wait():
         equal(end["state"], "succeeded", str(end["error"]))
         threads = len(os.listdir("/proc/%d/task" % daemon.process.pid))
         check(threads <= 64 + 8, threads)
+
+
+def test_names_that_wait_for_a_slow_server_of_names():
+    """Requests to other hosts pass by."""
+    with slow_resolver("60s"), daemon.client() as c:
+        slow = [c.submit([{"http": "http://%s/%d" % (name, i)}]) for i in range(100)
+                for name in ("slow.test", "user@SLOW.test:8080")]
+        wait_until(lambda: "http GET" in str(c.call("job.tree", id=slow[-1])), "the requests")
+        began = time.monotonic()
+        equal(value(server.url("/echo", "localhost"))["status"], 200)
+        equal(value(server.url("/echo"))["status"], 200)
+        check(time.monotonic() - began < 20, "they waited")
+        threads = len(os.listdir("/proc/%d/task" % daemon.process.pid))
+        check(threads <= 16 + 8, threads)
+        c.call("job.kill", ids=slow)
+        for job in slow:
+            c.finish(job)
 
 
 def test_commands_do_not_have_its_descriptors():
