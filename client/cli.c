@@ -210,7 +210,7 @@ int cli_main(int argc, char **argv)
     else
         status = no_command(&c, left, rest);
     /* What could not be written is not done. */
-    bool failed = fflush(stdout) != 0 || follow_stdout_failed();
+    bool failed = fflush(stdout) != 0 || ferror(stdout) != 0 || follow_stdout_failed();
     if (failed && status == EXIT_OK) {
         cli_problem(&c, "stdout cannot be written");
         status = EXIT_COROD;

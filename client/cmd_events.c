@@ -32,7 +32,7 @@ static void subscribe(struct events *e)
         e->ping_id = conn_send(&e->conn, "system.ping", NULL);
 }
 
-static void print(struct events *e, json_t *params)
+static bool print(struct events *e, json_t *params, struct err *err)
 {
     FILE *out = e->conn.cli->out.file;
 
@@ -40,7 +40,7 @@ static void print(struct events *e, json_t *params)
     json_object_del(params, "subscription");
     json_dumpf(params, out, JSON_COMPACT);
     fputc('\n', out);
-    fflush(out);
+    return fflush(out) == 0 || err_errno(err, "stdout cannot be written");
 }
 
 static bool on_reply(struct events *e, json_t *message, struct err *err)
@@ -93,7 +93,7 @@ static bool pump(struct events *e, struct err *err)
             else if (json_is_true(json_object_get(params, "lost")))
                 subscribe(e); /* we were too slow for it */
             else if (get_int(params, "seq") > e->seq)
-                print(e, params);
+                ok = print(e, params, err);
             json_decref(message);
         }
         if (!ok)
@@ -123,12 +123,36 @@ static bool make_filter(struct events *e, const struct options *o, int argc, cha
     return true;
 }
 
+static bool check_type(const char *word, struct err *err)
+{
+    static const char *const types[] = {
+#define EVENT(name, text, help) text,
+#include "proto/event.def"
+#undef EVENT
+    };
+    struct buf all = {0};
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        if (strcmp(word, types[i]) == 0) {
+            buf_release(&all);
+            return true;
+        }
+        buf_printf(&all, " %s", types[i]);
+    }
+    err_set(err, EINVAL, "there is no type of event \"%s\"; there are%s", word, buf_cstr(&all));
+    buf_release(&all);
+    return false;
+}
+
 static int run(struct cli *c, const struct options *o, int argc, char **argv)
 {
     struct events e = {.conn = {.fd = -1}, .follow = o->follow, .seq = o->follow ? -1 : 0};
     struct err err = {0};
     int64_t after;
 
+    for (size_t i = 0; i < o->n_types; i++) {
+        if (!check_type(o->types[i], &err))
+            return cli_usage(c, "%s", err.text);
+    }
     if (o->after_seq != NULL) {
         if (!text_whole(o->after_seq, 0, INT64_MAX, &after, &err))
             return cli_usage(c, "--after: %s", err.text);

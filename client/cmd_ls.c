@@ -208,6 +208,8 @@ static int print(struct cli *c, const struct options *o, json_t *shown,
         view_jobs_sort(shown, "id", true, NULL);
     if (c->json)
         view_json(c, shown);
+    else if (json_array_size(shown) == 0)
+        cli_note(c, "no jobs");
     else
         view_jobs_columns(c, shown, true, columns);
     return EXIT_OK;
@@ -223,7 +225,8 @@ static int run(struct cli *c, const struct options *o, int argc, char **argv)
     int status;
     char *any[] = {(char *)(uintptr_t) "all"};
 
-    if ((o->lines != NULL && !text_whole(o->lines, 1, INT64_MAX, &f.max, &err)) ||
+    if ((o->lines != NULL && !text_whole(o->lines, 1, INT64_MAX, &f.max, &err) &&
+         !err_prefix(&err, "--lines")) ||
         !make_filter(o, &f, &err) || !view_jobs_choose(&columns, o->columns, &err)) {
         status = cli_usage(c, "%s", err.text);
     } else if (!conn_open(&conn, c, &err)) {

@@ -110,6 +110,10 @@ static void view(struct cli *c, const json_t *result)
         add_queue(&t, one);
     json_array_foreach (json_object_get(result, "others"), i, one)
         add_other(&t, one);
+    if (json_array_size(json_object_get(result, "queues")) +
+            json_array_size(json_object_get(result, "others")) ==
+        0)
+        cli_note(c, "no queues");
     table_print(&t, true);
 }
 

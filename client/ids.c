@@ -49,9 +49,13 @@ static bool parse_list(struct ids *ids, const char *word, struct err *err)
             if (end == p)
                 return false;
         }
-        if (errno != 0 || from < 1 || to < from || to - from >= RANGE_MAX || *end == '-')
-            return err_set(err, EINVAL, "\"%s\" is no range of job ids (at most %d)", word,
-                           RANGE_MAX);
+        if (errno != 0 || from < 1)
+            return err_set(err, ERR_NOT_FOUND, "\"%s\": there is no such job id", word);
+        if (to < from || *end == '-')
+            return err_set(err, EINVAL, "\"%s\" is no range: the lower id comes first, as in 5-8",
+                           word);
+        if (to - from >= RANGE_MAX)
+            return err_set(err, EINVAL, "\"%s\": a range has at most %d ids", word, RANGE_MAX);
         for (json_int_t n = 0; n <= to - from; n++)
             add(ids, from + n);
         p = *end == ',' ? end + 1 : end;
@@ -113,8 +117,19 @@ static json_t *states(bool live)
     return states;
 }
 
+static bool is_task(const char *word)
+{
+    size_t job = strspn(word, "0123456789"), task;
+    if (job == 0 || word[job] != '.')
+        return false;
+    task = strspn(word + job + 1, "0123456789");
+    return task > 0 && task < 10 && word[job + 1 + task] == '\0';
+}
+
 static bool no_such_job(const char *word, struct err *err)
 {
+    if (is_task(word))
+        return err_set(err, EINVAL, "\"%s\" is a task: only `coro log` takes one", word);
     return err_set(err, ERR_NOT_FOUND, "there is no job with id or name \"%s\"", word);
 }
 

@@ -228,16 +228,18 @@ static void put_document(struct buf *out, const char *text, size_t len)
 }
 
 /* The params of job.submit around the document's text, in one line. */
-static char *params_text(const char *text, size_t len, const char *key)
+static char *params_text(const char *text, size_t len, const char *key, struct err *err)
 {
     struct buf out = {0};
-    json_t *rest = json_object();
     cleanup_free char *cwd = getcwd(NULL, 0);
-
+    if (cwd == NULL) { /* in another one commands might do harm */
+        err_errno(err, "this directory, where commands would run");
+        return NULL;
+    }
+    json_t *rest = json_object();
     json_object_set_new(rest, "env", words_environment());
     json_object_set_new(rest, "umask", json_integer((json_int_t)current_umask()));
-    if (cwd != NULL)
-        json_object_set_new(rest, "cwd", word_plain(cwd, strlen(cwd)));
+    json_object_set_new(rest, "cwd", word_plain(cwd, strlen(cwd)));
     if (key != NULL)
         json_object_set_new(rest, "key", json_string(key));
     cleanup_free char *tail = json_dumps(rest, JSON_COMPACT);
@@ -250,8 +252,10 @@ static char *params_text(const char *text, size_t len, const char *key)
 
 json_t *submit_text(struct conn *c, const char *text, size_t len, const char *key, struct err *err)
 {
-    cleanup_free char *params = params_text(text, len, key);
+    cleanup_free char *params = params_text(text, len, key, err);
 
+    if (params == NULL)
+        return NULL;
     for (;;) {
         json_t *result = conn_reply(c, conn_send_text(c, "job.submit", params), err);
         if (result != NULL || !conn_is_gone(err))

@@ -108,6 +108,8 @@ bool text_whole(const char *s, int64_t min, int64_t max, int64_t *ret, struct er
     long long v = strtoll(s, &end, 10);
     if (end == s || *end != '\0' || strchr("0123456789-", *s) == NULL)
         return err_set(err, EINVAL, "\"%s\" is no whole number", s);
+    if (v < min && max == INT64_MAX)
+        return err_set(err, EINVAL, "%s is less than %lld", s, (long long)min);
     if (errno == ERANGE || v < min || v > max)
         return err_set(err, EINVAL, "%s is not within %lld … %lld", s, (long long)min,
                        (long long)max);

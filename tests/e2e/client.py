@@ -313,6 +313,48 @@ def test_lists_and_ids():
         h.ok("cancel", "last")
 
 
+def test_ids_that_are_none():
+    def refused(word, text, *command):
+        r = home.coro(*(command or ("show",)), word)
+        equal((r.status, r.err), (125, "coro: " + text + "\n"))
+    for word in "0", "18446744073709551616", "1-99999999999999999999":
+        refused(word, '"%s": there is no such job id' % word)
+    for word in "3-1", "1-2-3":
+        refused(word, '"%s" is no range: the lower id comes first, as in 5-8' % word)
+    refused("1-10001", '"1-10001": a range has at most 10000 ids', "cancel")
+    for command in "show", "cancel", "wait", "explain":
+        refused("1.99", '"1.99" is a task: only `coro log` takes one', command)
+    for word in "1.x", "1.", "", "é":
+        refused(word, 'there is no job with id or name "%s"' % word, "rm")
+
+
+def test_what_is_empty_is_told():
+    for words, text in ((("ls", "no-such-name"), "no jobs"), (("queue", "ls"), "no queues")):
+        r = home.coro(*words)
+        equal((r.status, r.out, r.err), (0, "", "coro: %s\n" % text))
+        equal(home.coro("-q", *words).err, "")
+        json.loads(home.ok(*words, "--json"))
+
+
+def test_words_that_are_none():
+    for words, text in ((("ls", "-n", "0"), "--lines: 0 is less than 1"), (("ls", "-n", "x"), '--lines: "x" is no whole number'),
+                        (("events", "-t", "job"), 'there is no type of event "job"; there are job.created job.state '
+                         'job.removed task.state output diagnostic attempt.started attempt.ended')):
+        r = home.coro(*words)
+        equal((r.status, r.err), (2, "coro: %s\n" % text))
+
+
+def test_a_directory_that_is_gone():
+    """Commands do not run in another one instead."""
+    d = tempfile.mkdtemp()
+    for words in (["add"], ["run", "--"]):
+        p = subprocess.run(["sh", "-c", 'cd "$0" && rmdir "$0"; exec "$@"', d, CORO, *words, "true"], env=home.env,
+                           capture_output=True, check=False, timeout=PATIENCE)
+        equal((p.returncode, p.stderr), (125, b"coro: this directory, where commands would run: No such file or directory\n"))
+        os.mkdir(d)
+    os.rmdir(d)
+
+
 def test_show_and_tree():
     job = {"name": "tree", "main": [{"gather": [{"sh": "echo x", "name": "good"},
                                                {"sh": "exit 3", "name": "bad"}],
@@ -635,6 +677,15 @@ def test_a_log_with_a_hole_is_read_to_its_end():
         r = h.coro("log", "7", "--print")
         equal((r.status, r.out), (0, "the end\n"))
     d.close()
+
+
+def test_what_cannot_be_written_is_told():
+    home.ok("run", "true")
+    for words in (["events"], ["events", "-f", "--after", "0"], ["ls"], ["log", "last", "--json"], ["help"]):
+        with open("/dev/full", "wb") as full:
+            p = subprocess.run([CORO, *words], env=home.env, stdout=full, stderr=subprocess.PIPE, check=False, timeout=PATIENCE)
+        equal(p.returncode, 125, words)
+        has(p.stderr.decode(), "coro: stdout cannot be written")
 
 
 def test_errors_are_told():

@@ -37,7 +37,7 @@ def test_what_is_kept():
 
 
 def test_mistakes():
-    for args, status in ((["--after", "x"], 2), (["-t", "job.ended"], 125), (["no such job"], 125),
+    for args, status in ((["--after", "x"], 2), (["-t", "job.ended"], 2), (["no such job"], 125),
                          (["--after", "1"], 0)):
         equal(home.coro("events", *args).status, status, repr(args))
     has(home.coro("events", "--after", "1").err, "no longer kept")
