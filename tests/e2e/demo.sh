@@ -25,7 +25,7 @@ has() {
 TMPDIR=$tmp LC_ALL=C.UTF-8 sh "$top/tests/demo/demo.sh" "$build" >"$tmp/out" 2>"$tmp/err"
 check "exit status $?" [ $? -eq 0 ]
 # One after the other takes the sum of 1 and 2 s, gathered the longer one.
-has '^ +[01]\.[0-9] s  1 ends milk$'
+has '^ +[1-9]\.[0-9] s  1 ends milk$'
 has '^ +[3-9]\.[0-9] s  2 ends bread$'
 has '^  took [3-9]\.[0-9] s$'
 check "order of the gathered" sh -c 'grep -A 4 "^gather$" "$1" | tail -n 4 | cut -d s -f 2- |
