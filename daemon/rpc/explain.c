@@ -394,6 +394,24 @@ static void write_tail(struct json_out *o, size_t more)
     jout_end_object(o);
 }
 
+/* How it ended, and what it failed with unless that is long. */
+static void explain_end(struct explain *x, const struct rows *job, enum job_state state)
+{
+    enum { MOST_BYTES = 500 };
+    bool failed = state == JOB_STATE_FAILED || state == JOB_STATE_LOST;
+    const char *text = failed ? cell_str(job, 0, JOB_ERROR) : NULL;
+    json_t *error = text ? json_loads(text, 0, NULL) : NULL;
+    const char *type = json_string_value(json_object_get(error, "type"));
+    const char *message = json_string_value(json_object_get(error, "message"));
+    bool tells = message && *message && strlen(message) <= MOST_BYTES;
+    if (begin(x, "ended")) {
+        put_text(x, "has ended: %s%s%s%s%s", job_state_name(state), type ? ", " : "",
+                 type ? type : "", tells ? ": " : "", tells ? message : "");
+        end(x);
+    }
+    json_decref(error);
+}
+
 /* As the store has it: it has ended, or nothing newer can be said. */
 static void on_rows(struct request *r, const struct rows *sets, size_t n)
 {
@@ -409,9 +427,8 @@ static void on_rows(struct request *r, const struct rows *sets, size_t n)
     write_head(&o, id, cell_str(job, 0, JOB_NAME), state);
     if (job_state_is_live(state)) {
         explain_daemon(&x);
-    } else if (begin(&x, "ended")) {
-        put_text(&x, "has ended: %s", job_state_name(state));
-        end(&x);
+    } else {
+        explain_end(&x, job, state);
     }
     write_tail(&o, 0);
     request_result(r, &b);

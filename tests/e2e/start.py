@@ -175,6 +175,9 @@ def test_impossible():
             done = c.finish(i)
             equal([done["state"], done["exit"], done["error"], done["started"], done["output"]],
                   ["failed", 125, {"type": "DependencyError", "message": text}, None, []])
+            equal(explain(c, i), ["has ended: failed, DependencyError: " + text])
+        long = c.run(job({"raise": {"type": "ValueError", "message": "x" * 1000}}))
+        equal(explain(c, long["id"]), ["has ended: failed, ValueError"])
         equal(c.finish(rescue)["state"], "succeeded")
 
 
