@@ -18,6 +18,13 @@ void effects_clear(struct effects *f)
     buf_clear(&f->text);
 }
 
+void effects_swap(struct effects *a, struct effects *b)
+{
+    struct effects t = *a;
+    *a = *b;
+    *b = t;
+}
+
 size_t effects_bytes(const struct effects *f)
 {
     return f->n * sizeof *f->all + f->text.len;

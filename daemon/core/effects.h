@@ -47,6 +47,7 @@ struct effects {
 
 void effects_release(struct effects *f);
 void effects_clear(struct effects *f);
+void effects_swap(struct effects *a, struct effects *b);
 /* Memory that they take, about. */
 size_t effects_bytes(const struct effects *f);
 void effects_call(struct effects *f, void (*fn)(void *arg), void *arg);

@@ -215,19 +215,12 @@ static void release(struct engine *e, struct effects *f)
     effects_clear(f);
 }
 
-static void swap_effects(struct effects *a, struct effects *b)
-{
-    struct effects t = *a;
-    *a = *b;
-    *b = t;
-}
-
 static void on_committed(void *arg)
 {
     struct engine *e = arg;
     e->is_committing = false;
     batch_clear(&e->committing);
-    release(e, &e->releasing);
+    effects_swap(&e->releasing, &e->released);
 }
 
 static void on_storage_trouble(void *arg, const struct err *why)
@@ -256,25 +249,31 @@ static void note_time(struct engine *e)
     batch_int(&e->open, now_us);
 }
 
-/* Hands what is open to the writer, or releases effects that need no commit. */
-static void commit(struct engine *e)
+/* Hands what is open to the writer, if there is something. */
+static void hand_over(struct engine *e)
 {
-    if (e->is_committing)
-        return;
     gates_settle(e);
     rows_collect(e);
-    if (e->open.statements) {
-        note_time(e);
-        struct batch b = e->committing;
-        e->committing = e->open;
-        e->open = b;
-        swap_effects(&e->effects, &e->releasing);
-        e->is_committing = true;
-        store_commit(e->store, &e->committing);
-    } else if (e->effects.n) {
-        swap_effects(&e->effects, &e->releasing);
+    effects_swap(&e->effects, &e->releasing);
+    if (!e->open.statements)
+        return;
+    note_time(e);
+    struct batch b = e->committing;
+    e->committing = e->open;
+    e->open = b;
+    e->is_committing = true;
+    store_commit(e->store, &e->committing);
+}
+
+/* What the writer has done is released while it works on the next batch already; then what needs no
+ * commit. */
+static void commit(struct engine *e)
+{
+    if (!e->is_committing)
+        hand_over(e);
+    release(e, &e->released);
+    if (!e->is_committing)
         release(e, &e->releasing);
-    }
 }
 
 /* The runtime pauses until the commit that is under way is done. */
@@ -380,7 +379,8 @@ struct engine *engine_new(struct loop *l, const struct config *config,
 
 static void finish_commits(struct engine *e)
 {
-    while (e->is_committing || e->open.statements || e->effects.n || e->dirty_jobs) {
+    while (e->is_committing || e->open.statements || e->effects.n || e->released.n ||
+           e->dirty_jobs) {
         commit(e);
         if (e->is_committing && !store_drain(e->store))
             return;
@@ -423,6 +423,7 @@ void engine_free(struct engine *e)
     batch_release(&e->committing);
     effects_release(&e->effects);
     effects_release(&e->releasing);
+    effects_release(&e->released);
     free(e);
 }
 

@@ -131,7 +131,8 @@ struct engine {
 
     /* The rule of the tick: what is open goes on disk with the next batch. */
     struct batch open, committing;
-    struct effects effects, releasing;
+    struct effects effects, releasing; /* … and what waits for it and for the last one */
+    struct effects released;           /* nothing keeps these any more */
     struct live *dirty_jobs;
     bool is_committing;
 

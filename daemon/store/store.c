@@ -178,8 +178,8 @@ void store_commit(struct store *s, const struct batch *b)
     s->is_committing = true;
     pthread_mutex_lock(&s->mutex);
     s->batch = b;
-    pthread_cond_signal(&s->writer_cond);
     pthread_mutex_unlock(&s->mutex);
+    pthread_cond_signal(&s->writer_cond); /* who wakes up finds it free */
 }
 
 bool store_is_committing(const struct store *s)

@@ -155,8 +155,10 @@ static void try_batch(struct store *s)
         on_success(s, took_us);
     else
         on_failure(s, &err);
-    wakeup_send(s->wakeup);
     pthread_cond_broadcast(&s->settled_cond);
+    pthread_mutex_unlock(&s->mutex);
+    wakeup_send(s->wakeup); /* who wakes up finds it free */
+    pthread_mutex_lock(&s->mutex);
     if (ok)
         keep_log_short(s);
 }
