@@ -143,7 +143,8 @@ static int run(struct cli *c, const struct options *o, int argc, char **argv)
     int64_t n = 1;
 
     if (!queue_read_options(&g.q, o, argc, argv, &err) ||
-        (o->lines != NULL && !text_whole(o->lines, 0, INT64_MAX, &n, &err)))
+        (o->lines != NULL && !text_whole(o->lines, 0, INT64_MAX, &n, &err) &&
+         !err_prefix(&err, "--lines")))
         return cli_usage(c, "%s", err.text);
     if (argc > 1) {
         g.command = argv + 1;

@@ -109,7 +109,7 @@ static bool fill(const struct job_options *o, json_t *doc, struct err *err)
     }
     if (o->priority != NULL) {
         int64_t n;
-        if (!text_whole(o->priority, -1000000, 1000000, &n, err))
+        if (!text_whole(o->priority, -1000, 1000, &n, err))
             return err_prefix(err, "--priority");
         json_object_set_new(doc, "priority", json_integer(n));
     }

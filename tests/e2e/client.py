@@ -338,6 +338,8 @@ def test_what_is_empty_is_told():
 
 def test_words_that_are_none():
     for words, text in ((("ls", "-n", "0"), "--lines: 0 is less than 1"), (("ls", "-n", "x"), '--lines: "x" is no whole number'),
+                        (("queue", "get", "q", "-n", "x"), '--lines: "x" is no whole number'),
+                        (("add", "--priority", "1001", "true"), "--priority: 1001 is not within -1000 … 1000"),
                         (("events", "-t", "job"), 'there is no type of event "job"; there are job.created job.state '
                          'job.removed task.state output diagnostic attempt.started attempt.ended')):
         r = home.coro(*words)
