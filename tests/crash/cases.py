@@ -188,7 +188,7 @@ class World:
         def twice():
             first = self.quiet()
             if first and self.sleeping():  # their lines may be on the way
-                time.sleep(0.03)
+                time.sleep(0.1)
             return first if first and self.quiet() == first else None
         return wait_until(twice, "a rest")[1]
 
