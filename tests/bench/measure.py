@@ -83,7 +83,8 @@ def timed(argv, **options):
 def bare(count, width, *options, command=TRUE):
     """Seconds of a loop of vfork, execve and wait that does nothing else."""
     argv = [tool("bare_loop"), str(count), str(width), *options, command]
-    return float(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
+    done = subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return float(done.stdout)
 
 
 def asyncio_seconds(what, count):
