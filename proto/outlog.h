@@ -6,7 +6,8 @@
  *
  * In files the stream is in up to three pieces, each a header (magic, u64 position of its first
  * chunk) and whole chunks: NUMBER holds the head; when that has half the cap, NUMBER.t0 and
- * NUMBER.t1 take a quarter each in turn, so head and tail survive.
+ * NUMBER.t1 take a quarter each in turn, so head and tail survive. What is missing between two
+ * pieces was dropped for the cap.
  */
 #include <stdbool.h>
 #include <stddef.h>

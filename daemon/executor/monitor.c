@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,6 +62,8 @@ static void init(struct monitor *m, const struct monitor_setup *setup)
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
         fatal("prctl: %s", strerror(errno));
     prctl(PR_SET_NAME, "corod-monitor");
+    /* What it frees of large buffers goes back: glibc would raise this by itself. */
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     setsid();
     if (!launch_init(&err))
         fatal("%s", err.text);

@@ -14,13 +14,12 @@ enum { NAME_BYTES = 32, SPILL_BYTES = EXEC_OUTPUT_MAX_BYTES, FLUSH_BYTES = 48 * 
  * time: fewer turns of both. Not larger: a user's pipes have 64 MiB together (pipe(7)). */
 enum { WIDE_CHUNKS = 4, WIDE_BYTES = WIDE_CHUNKS * OUTLOG_CHUNK_MAX_BYTES };
 #define CHUNK_BYTES ((size_t)OUTLOG_CHUNK_HEADER + OUTLOG_CHUNK_MAX_BYTES)
+enum { RING_MAX_BYTES = 16 * 1024 * 1024 }; /* of memory for one command */
 
 void output_begin(struct output *o, int dirfd, uint64_t number, uint64_t cap_bytes, bool keep_all)
 {
     struct buf pending = o->pending;
     buf_clear(&pending);
-    if (pending.cap > OUTPUT_PENDING_MAX_BYTES)
-        buf_release(&pending);
     *o = (struct output){.dirfd = dirfd,
                          .number = number,
                          .cap_bytes = cap_bytes,
@@ -30,18 +29,69 @@ void output_begin(struct output *o, int dirfd, uint64_t number, uint64_t cap_byt
                          .tail = -1};
 }
 
-/* It goes to files whose pieces are much larger than what is read at a time. */
-static bool is_large(const struct output *o)
+/* Its files' pieces are much larger than what is read at a time. */
+static bool has_large_pieces(const struct output *o)
 {
-    return o->fd >= 0 && !o->keep_all && o->pending.len == 0 &&
-           (o->cap_bytes == 0 || o->cap_bytes >= 16 * (uint64_t)WIDE_BYTES);
+    return !o->keep_all && (o->cap_bytes == 0 || o->cap_bytes >= 16 * (uint64_t)WIDE_BYTES);
+}
+
+/*
+ * In a log's tail, pending holds as much as a piece. When it is full its oldest chunks give way:
+ * what came behind them is as much as the tail is to keep. So what comes faster than files are
+ * written is not written only to be removed.
+ */
+static bool is_ring(const struct output *o)
+{
+    return o->tail >= 0 && has_large_pieces(o) && o->cap_bytes / 4 <= RING_MAX_BYTES;
+}
+
+static size_t pending_bytes(const struct output *o)
+{
+    return o->pending.len + o->wrap - o->first;
+}
+
+static void clear_pending(struct output *o)
+{
+    buf_clear(&o->pending);
+    o->first = o->wrap = 0;
+}
+
+/* Room for `need` bytes behind pending.len. */
+static char *make_room(struct output *o, size_t need)
+{
+    struct buf *b = &o->pending;
+    struct outlog_chunk oldest;
+
+    if (!is_ring(o))
+        return buf_reserve(b, need);
+    size_t size = (size_t)o->cap_bytes / 4;
+    buf_reserve(b, size - b->len);
+    while (b->len + need > (o->wrap ? o->first : size)) {
+        if (!o->wrap) {
+            o->wrap = b->len;
+            b->len = 0;
+            continue;
+        }
+        o->first += (size_t)outlog_next(b->data + o->first, o->wrap - o->first, &oldest);
+        if (o->first == o->wrap)
+            o->first = o->wrap = 0;
+    }
+    return b->data + b->len;
+}
+
+static int64_t hold_us(const struct output *o)
+{
+    if (is_ring(o))
+        return OUTPUT_RING_HOLD_US;
+    return o->keep_all ? OUTPUT_SPOOL_HOLD_US : OUTPUT_HOLD_US;
 }
 
 ssize_t output_read(struct output *o, int fd, enum outlog_stream stream, int64_t now_us)
 {
     struct iovec v[WIDE_CHUNKS];
-    size_t chunks = is_large(o) ? WIDE_CHUNKS : 1;
-    char *p = buf_reserve(&o->pending, chunks * CHUNK_BYTES);
+    bool wide = is_ring(o) || (o->fd >= 0 && o->pending.len == 0 && has_large_pieces(o));
+    size_t chunks = wide ? WIDE_CHUNKS : 1;
+    char *p = make_room(o, chunks * CHUNK_BYTES);
     for (size_t i = 0; i < chunks; i++)
         v[i] = (struct iovec){p + i * CHUNK_BYTES + OUTLOG_CHUNK_HEADER, OUTLOG_CHUNK_MAX_BYTES};
     ssize_t n = readv(fd, v, (int)chunks);
@@ -59,7 +109,7 @@ ssize_t output_read(struct output *o, int fd, enum outlog_stream stream, int64_t
         left -= len;
     }
     if (!o->flush_at_us)
-        o->flush_at_us = now_us + (o->keep_all ? OUTPUT_SPOOL_HOLD_US : OUTPUT_HOLD_US);
+        o->flush_at_us = now_us + hold_us(o);
     return n;
 }
 
@@ -69,7 +119,7 @@ bool output_should_flush(const struct output *o, int64_t now_us)
         return false;
     if (o->flush_at_us <= now_us)
         return true;
-    return o->pending.len > (o->fd < 0 ? (size_t)SPILL_BYTES : (size_t)FLUSH_BYTES);
+    return !is_ring(o) && o->pending.len > (o->fd < 0 ? (size_t)SPILL_BYTES : (size_t)FLUSH_BYTES);
 }
 
 bool output_full(const struct output *o)
@@ -97,7 +147,7 @@ static bool open_piece(struct output *o, int tail)
         o->dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)
         return false;
-    outlog_file_header(header, o->position - o->pending.len);
+    outlog_file_header(header, o->position - pending_bytes(o));
     if (write(fd, header, sizeof header) != sizeof header) {
         unlinkat(o->dirfd, name, 0);
         return false;
@@ -105,6 +155,7 @@ static bool open_piece(struct output *o, int tail)
     close_fd(o->fd);
     o->fd = steal_fd(&fd);
     o->tail = tail;
+    o->piece_end = o->position - pending_bytes(o);
     o->piece_bytes = 0;
     return true;
 }
@@ -116,8 +167,10 @@ static bool choose_piece(struct output *o)
         return open_piece(o, -1);
     if (o->cap_bytes == 0)
         return true;
+    size_t n = pending_bytes(o);
     uint64_t room = o->tail < 0 ? o->cap_bytes / 2 : o->cap_bytes / 4;
-    if (o->piece_bytes == 0 || o->piece_bytes + o->pending.len <= room)
+    bool follows = o->piece_end == o->position - n; /* else some were dropped between */
+    if (follows && (o->piece_bytes == 0 || o->piece_bytes + n <= room))
         return true;
     return open_piece(o, o->tail == 0 ? 1 : 0);
 }
@@ -126,10 +179,13 @@ static bool write_pending(struct output *o)
 {
     if (!choose_piece(o))
         return false;
-    ssize_t n = write(o->fd, o->pending.data, o->pending.len);
-    if (n >= 0 && (size_t)n == o->pending.len) {
-        o->piece_bytes += o->pending.len;
-        buf_clear(&o->pending);
+    const struct buf *b = &o->pending;
+    struct iovec v[2] = {{b->data + o->first, o->wrap - o->first}, {b->data, b->len}};
+    ssize_t n = writev(o->fd, v, 2);
+    if (n >= 0 && (size_t)n == pending_bytes(o)) {
+        o->piece_end = o->position;
+        o->piece_bytes += (size_t)n;
+        clear_pending(o);
         return true;
     }
     /* Whole or not at all; when even this fails, a reader stops at the torn chunk. */
@@ -147,12 +203,11 @@ static void tell_lost(struct output *o)
     o->untold_bytes = 0;
 }
 
-static void drop_pending(struct output *o)
+static void count_lost(struct output *o, size_t at, size_t end)
 {
-    size_t at = 0;
     struct outlog_chunk c;
     ssize_t n;
-    while ((n = outlog_next(o->pending.data + at, o->pending.len - at, &c)) > 0) {
+    while ((n = outlog_next(o->pending.data + at, end - at, &c)) > 0) {
         if (c.stream == OUTLOG_LOST) {
             struct reader r = READER(c.data, c.len);
             o->untold_bytes += get_u64(&r);
@@ -162,18 +217,28 @@ static void drop_pending(struct output *o)
         }
         at += (size_t)n;
     }
-    o->position -= o->pending.len;
-    buf_clear(&o->pending);
+}
+
+static void drop_pending(struct output *o)
+{
+    count_lost(o, o->first, o->wrap);
+    count_lost(o, 0, o->pending.len);
+    o->position -= pending_bytes(o);
+    clear_pending(o);
 }
 
 bool output_flush(struct output *o, int64_t now_us)
 {
+    size_t n = pending_bytes(o);
     o->flush_at_us = 0;
-    if (o->pending.len == 0)
+    if (n == 0)
         return true;
-    if (write_pending(o))
+    if (write_pending(o)) {
+        if (is_ring(o) && n < o->cap_bytes / 16)
+            buf_release(&o->pending); /* what more of it was used for */
         return true;
-    if (!o->keep_all && o->pending.len >= OUTPUT_PENDING_MAX_BYTES / 2) {
+    }
+    if (!o->keep_all && !is_ring(o) && n >= OUTPUT_PENDING_MAX_BYTES / 2) {
         drop_pending(o);
         tell_lost(o);
     }
@@ -185,8 +250,10 @@ void output_finish(struct output *o, bool *in_memory)
 {
     o->flush_at_us = 0;
     *in_memory = o->fd < 0 && o->pending.len <= EXEC_OUTPUT_MAX_BYTES;
-    if (!*in_memory && o->pending.len > 0 && !write_pending(o))
+    if (!*in_memory && pending_bytes(o) > 0 && !write_pending(o))
         drop_pending(o);
+    if (!*in_memory)
+        buf_release(&o->pending);
     o->fd = close_fd(o->fd);
 }
 
