@@ -93,18 +93,32 @@ def asyncio_seconds(what, count):
     return float(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
 
 
-def load(address, steps, cycles, connections=1, depth=1):
-    """(seconds, p50, p99, most): the last three in seconds for a cycle."""
+def load_argv(address, steps, cycles, connections, depth):
     if isinstance(address, Missing):
         raise address
     argv = [tool("load"), "-n", str(cycles), "-c", str(connections), "-d", str(depth), str(address)]
     for request, lines, want in steps:
         argv += [request, str(lines), want]
+    return argv
+
+
+def load(address, steps, cycles, connections=1, depth=1):
+    """(seconds, p50, p99, most): the last three in seconds for a cycle."""
+    argv = load_argv(address, steps, cycles, connections, depth)
     done = subprocess.run(argv, check=False, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)
     seconds, *micros = done.stdout.split()
     return float(seconds), *(float(m) / 1e6 for m in micros)
+
+
+@contextlib.contextmanager
+def endless_load(address, step, depth):
+    with subprocess.Popen(load_argv(address, [step], 10 ** 8, 1, depth)) as process:
+        yield
+        if process.poll() is not None:
+            raise SystemExit("the load has ended")
+        process.kill()
 
 
 def rpc(method, params):
