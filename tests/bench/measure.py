@@ -82,7 +82,7 @@ def timed(argv, **options):
 
 def bare(count, width, *options, command=TRUE):
     """Seconds of a loop of vfork, execve and wait that does nothing else."""
-    argv = [tool("bare_loop"), str(count), str(width), *options, command]
+    argv = [tool("bare_loop"), str(count), str(width), *options, *([command] if isinstance(command, str) else command)]
     done = subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     return float(done.stdout)
 
