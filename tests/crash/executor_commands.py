@@ -218,6 +218,53 @@ def a_capped_log_keeps_head_and_tail(x):
 
 
 @test
+def a_capped_log_of_a_fast_command(x):
+    c = x.start().connect()
+    cap, block, count = 8 << 20, 1 << 20, 300
+    numbers, gate = f"{x.root}/numbers", f"{x.root}/gate"
+    with open(numbers, "wb") as f:
+        f.write(b"".join(b"%07d\n" % i for i in range(block // 8)))
+    os.mkfifo(gate)
+    c.start(1, ["sh", "-c", 'g=$0; cat "$@"; read go <$g; cat "$1"; echo end', gate, *[numbers] * count], cap=cap)
+    pid = c.started(1)
+    monitor = processes()[pid][0]
+    pieces = lambda: sorted(read_log(log_file(x, 1, suffix)) for suffix in ("", ".t0", ".t1"))
+    # The last of it is there soon, while it runs.
+    def complete():
+        try:
+            at, data = pieces()[-1]
+        except OSError:
+            return False  # they take turns
+        return at + len(data) >= count * block
+    wait_until("the tail", complete, 60)
+    with open(gate, "w") as f:
+        f.write("go\n")
+    end = c.end(1)
+    expect("end", (end["status"], end["log_lost"]), (0, 0))
+    total = 0
+    for at, data in pieces():
+        total += len(data)
+        text = text_of(data)
+        first = text.index(b"\n") + 1
+        lines = text[first:].removesuffix(b"end\n").split()
+        begin = int(lines[0])
+        if [int(line) for line in lines] != [(begin + i) % (block // 8) for i in range(len(lines))]:
+            raise Failure(f"the piece at {at} is not what was written")
+    expect(f"{total} bytes in files", cap * 0.6 < total < cap + (1 << 20), True)
+    at, data = pieces()[-1]
+    expect("the last", (at + len(data), text_of(data)[-8:]), (end["log_bytes"], b"%03d\nend\n" % (block // 8 % 1000 - 1)))
+    # The next one's monitor has given back what this one took.
+    c.start(2, ["sleep", "1000"])
+    pid = c.started(2)
+    expect("the same monitor", processes()[pid][0], monitor)
+    with open(f"/proc/{monitor}/statm", encoding="ascii") as f:
+        pages, shared = map(int, f.read().split()[1:3])
+    expect(f"{pages - shared} pages of its own", (pages - shared) * os.sysconf("SC_PAGESIZE") < 1 << 20, True)
+    c.stop(2, 0)
+    c.end(2)
+
+
+@test
 def a_spool_waits_for_credit(x):
     c = x.start().connect()
     window, size = 256 << 10, 3 << 20
