@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -362,11 +363,20 @@ static int run(struct corod *c)
     return EXIT_SUCCESS;
 }
 
+/* What a burst took goes back to the system when it is freed. By itself glibc learns from it to keep
+ * tens of megabytes. */
+static void keep_heap_small(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);
+}
+
 int corod_main(int argc, char **argv)
 {
     struct corod c = {.argc = argc, .argv = argv, .lock_fd = -1};
     struct err err;
     int status = EXIT_SUCCESS;
+    keep_heap_small();
     log_init("corod", LOG_LEVEL_INFO);
     sd_init();
     if (!config_load(&c.config, argc - 1, argv + 1, &err)) {

@@ -1,4 +1,6 @@
 /* runtime_collect(): what has changed, as rows. */
+#include <malloc.h>
+
 #include "daemon/task/keep.h"
 #include "daemon/task/save.h"
 #include "proto/mem.h"
@@ -90,6 +92,17 @@ static void collect_job(struct job *job, const struct runtime_sink *sink, void *
     objects_collect(&job->objects, sink, arg);
 }
 
+/* What many tasks took goes back to the system. free() alone keeps what lies below anything that
+ * stays. */
+static void give_back(struct runtime *rt)
+{
+    enum { MANY = 50000 };
+    if (rt->gone < MANY || rt->gone < rt->live)
+        return;
+    rt->gone = 0;
+    malloc_trim(0);
+}
+
 void runtime_collect(struct runtime *rt, const struct runtime_sink *sink, void *arg)
 {
     size_t n = rt->n_dirty;
@@ -103,4 +116,5 @@ void runtime_collect(struct runtime *rt, const struct runtime_sink *sink, void *
             job->dirty = false;
     }
     named_collect(rt, sink, arg);
+    give_back(rt);
 }

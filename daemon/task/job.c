@@ -56,6 +56,7 @@ static void forget_tasks(struct job *job)
         job->rt->live -= live ? 1 : 0;
         t->dirty = t->ending = false;
         task_leave_job(t);
+        job->rt->gone++;
         t->outcome = OUTCOME_CANCELLED;
         task_unref(t);
         if (live)

@@ -169,6 +169,7 @@ void task_release(struct task *t)
         return;
     if (t->job) {
         keeps_forget(t->job, t->id);
+        t->job->rt->gone++;
         *(t->prev ? &t->prev->next : &t->job->first) = t->next;
         *(t->next ? &t->next->prev : &t->job->last) = t->prev;
         task_leave_job(t);
