@@ -363,8 +363,8 @@ static int run(struct corod *c)
     return EXIT_SUCCESS;
 }
 
-/* What a burst took goes back to the system when it is freed. By itself glibc learns from it to keep
- * tens of megabytes. */
+/* What a burst took goes back to the system when it is freed. By itself glibc learns from it to
+ * keep tens of megabytes. */
 static void keep_heap_small(void)
 {
     mallopt(M_MMAP_THRESHOLD, 1024 * 1024);

@@ -101,7 +101,7 @@ struct runtime {
     struct job **dirty; /* for runtime_collect() */
     size_t n_dirty, cap_dirty;
     size_t live, max_live;
-    size_t gone; /* tasks that were freed since memory was last given back */
+    size_t gone;      /* tasks that were freed since memory was last given back */
     size_t keep_from; /* bytes */
     struct named_objects named;
 };
