@@ -164,9 +164,8 @@ static void set_time(struct engine *e, struct gate *g, int64_t delay_until_us, i
     start_timer(&e->ats, &g->at, at_us, g->job->id);
 }
 
-/* What it waits for of one other job. */
-static void add_after(struct engine *e, struct gate *g, const struct after *a,
-                      const enum job_state *ended)
+/* What it waits for of one other job; how that ended if it is not live. */
+static void add_after(struct engine *e, struct gate *g, const struct after *a, enum job_state ended)
 {
     struct live *other = engine_job(e, a->job);
     if (other && !other->ended) {
@@ -176,7 +175,7 @@ static void add_after(struct engine *e, struct gate *g, const struct after *a,
         g->n_pending++;
         return;
     }
-    enum job_state state = other ? other->state : ended ? *ended : JOB_STATE_LOST;
+    enum job_state state = other ? other->state : ended;
     if (g->is_impossible || after_is_met(a->kind, state == JOB_STATE_SUCCEEDED))
         return;
     g->is_impossible = true;
@@ -191,9 +190,10 @@ void gate_new(struct engine *e, struct live *job, const struct gate_setting *s)
     g->held = s->held;
     g->after = xcalloc(s->after.n + 1, sizeof *g->after);
     for (size_t i = 0; i < s->after.n; i++)
-        add_after(e, g, &s->after.all[i], s->ended ? &s->ended[i] : NULL);
+        add_after(e, g, &s->after.all[i], s->ended[i]);
     set_time(e, g, s->delay_until_us, s->at_us);
     job->gate = g;
+    job->gate_changed = g->n < s->after.n;
     job->state = state_of(g);
     queue(e, g);
 }

@@ -1,5 +1,4 @@
-/* Taking up what the last daemon left: clock, pools, live jobs, open attempts. Finished jobs are
- * not read. */
+/* Taking up what the last daemon left: clock, pools, live jobs, open attempts. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,8 +35,7 @@ struct clock_meta {
 static bool on_meta(void *arg, size_t set, const struct rows *row, struct err *err)
 {
     struct clock_meta *m = arg;
-    (void)set;
-    (void)err;
+    (void)set, (void)err;
     const char *name = cell_str(row, 0, 0);
     if (name && strcmp(name, "clock_boot_id") == 0 && cell_str(row, 0, 1))
         snprintf(m->boot_id, sizeof m->boot_id, "%s", cell_str(row, 0, 1));
@@ -84,8 +82,7 @@ static bool on_pool(void *arg, size_t set, const struct rows *row, struct err *e
 static bool on_highest(void *arg, size_t set, const struct rows *row, struct err *err)
 {
     struct engine *e = arg;
-    (void)set;
-    (void)err;
+    (void)set, (void)err;
     e->next_job = (uint64_t)cell_int(row, 0, 0) + 1;
     e->next_attempt = (uint64_t)cell_int(row, 0, 1) + 1;
     return true;
@@ -210,18 +207,43 @@ static void keep_gate(struct loading *l, struct live *job, const struct rows *ro
     l->gates[l->n_gates++] = (struct loaded_gate){job, s};
 }
 
-static void make_gates(struct loading *l)
+static bool on_how_ended(void *arg, size_t set, const struct rows *row, struct err *err)
+{
+    (void)set, (void)err;
+    *(enum job_state *)arg = (enum job_state)cell_int(row, 0, 1);
+    return true;
+}
+
+/* The last daemon may have been ended before it told who waits how the others ended. */
+static bool make_gate(struct engine *e, struct live *job, struct gate_setting s, struct err *err)
+{
+    enum job_state was = job->state;
+    cleanup_free enum job_state *ended = xcalloc(s.after.n + 1, sizeof *ended);
+    for (size_t i = 0; i < s.after.n; i++) {
+        int64_t id = (int64_t)s.after.all[i].job;
+        ended[i] = JOB_STATE_LOST;
+        if (!engine_job(e, (uint64_t)id) &&
+            !scan(e, ST_JOB_HOW_ENDED, &id, on_how_ended, &ended[i], err))
+            return false;
+    }
+    s.ended = ended;
+    gate_new(e, job, &s);
+    if (job->state != was)
+        job_set_state(e, job, job->state);
+    else if (job->gate_changed) /* the other may be removed */
+        job_mark_dirty(e, job);
+    gate_check(e, job);
+    return true;
+}
+
+static bool make_gates(struct loading *l, bool ok, struct err *err)
 {
     for (size_t i = 0; i < l->n_gates; i++) {
-        struct live *job = l->gates[i].job;
-        enum job_state was = job->state;
-        gate_new(l->e, job, &l->gates[i].setting);
-        if (job->state != was)
-            job_set_state(l->e, job, job->state);
-        gate_check(l->e, job);
+        ok = ok && make_gate(l->e, l->gates[i].job, l->gates[i].setting, err);
         after_release(&l->gates[i].setting.after);
     }
     free(l->gates);
+    return ok;
 }
 
 static bool on_live_job(void *arg, size_t set, const struct rows *row, struct err *err)
@@ -231,8 +253,7 @@ static bool on_live_job(void *arg, size_t set, const struct rows *row, struct er
     struct err why;
     struct shared *environment = NULL;
     uint64_t id = (uint64_t)cell_int(row, 0, 0);
-    (void)set;
-    (void)err;
+    (void)set, (void)err;
     struct shared *program = load_program(e, row, &why);
     if (!program || !load_environment(e, row, &environment, &why)) {
         shared_unref(program);
@@ -356,8 +377,7 @@ static bool on_named_row(void *arg, size_t set, const struct rows *row, struct e
     const struct cell *state = cell_at(row, 0, 1);
     struct object_row o = {.id = (uint32_t)cell_int(row, 0, 0)};
     struct err why;
-    (void)set;
-    (void)err;
+    (void)set, (void)err;
     if (state->type == CELL_BLOB) {
         o.state = state->s.p;
         o.state_len = state->s.len;
@@ -379,8 +399,7 @@ static bool on_named_item(void *arg, size_t set, const struct rows *row, struct 
     struct item_row i = {.object = (uint32_t)cell_int(row, 0, 0),
                          .seq = (uint64_t)cell_int(row, 0, 1)};
     struct err why;
-    (void)set;
-    (void)err;
+    (void)set, (void)err;
     if (value->type == CELL_BLOB) {
         i.value = value->s.p;
         i.value_len = value->s.len;
@@ -438,7 +457,7 @@ static bool load_jobs(struct engine *e, struct err *err)
     for (size_t i = 0; ok && i < l.n; i++)
         ok = load_job(&l, engine_job(e, l.ids[i]), err);
     runtime_load_named_done(e->runtime);
-    make_gates(&l);
+    ok = make_gates(&l, ok, err);
     if (ok && e->jobs.n)
         log_info("took up %zu job%s", e->jobs.n, e->jobs.n == 1 ? "" : "s");
     free(l.ids);
@@ -448,8 +467,7 @@ static bool load_jobs(struct engine *e, struct err *err)
 static bool on_open_attempt(void *arg, size_t set, const struct rows *row, struct err *err)
 {
     struct engine *e = arg;
-    (void)set;
-    (void)err;
+    (void)set, (void)err;
     uint64_t number = (uint64_t)cell_int(row, 0, 0);
     struct attempt *a =
         attempt_add(e, number, (uint64_t)cell_int(row, 0, 1), (uint32_t)cell_int(row, 0, 2));
@@ -473,10 +491,10 @@ static bool on_open_attempt(void *arg, size_t set, const struct rows *row, struc
 
 bool engine_recover(struct engine *e, struct err *err)
 {
-    bool ok = set_clock(e, err) && scan(e, ST_HIGHEST, NULL, on_highest, e, err) &&
-              scan(e, ST_POOL_ALL, NULL, on_pool, e, err) && load_jobs(e, err) &&
-              scan(e, ST_OPEN_ATTEMPTS, NULL, on_open_attempt, e, err);
-    if (ok)
-        http_attempts_recover(e);
-    return ok;
+    if (!set_clock(e, err) || !scan(e, ST_HIGHEST, NULL, on_highest, e, err) ||
+        !scan(e, ST_POOL_ALL, NULL, on_pool, e, err) || !load_jobs(e, err) ||
+        !scan(e, ST_OPEN_ATTEMPTS, NULL, on_open_attempt, e, err))
+        return false;
+    http_attempts_recover(e);
+    return true;
 }

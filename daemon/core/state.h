@@ -199,7 +199,7 @@ struct gate_setting {
     bool held;
     int64_t delay_until_us, at_us; /* runtime's time; wall clock; 0: none */
     struct after_list after;       /* borrowed */
-    const enum job_state *ended;   /* how those of them ended that are not live; NULL: as lost */
+    const enum job_state *ended;   /* how those of them ended that are not live */
 };
 /* Closes the way of a job that has not started, or queues it; sets its state, without an event. */
 void gate_new(struct engine *e, struct live *job, const struct gate_setting *s);

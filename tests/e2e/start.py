@@ -565,6 +565,37 @@ def test_long_chain():
             wait_until(lambda: c.call("system.stats")["live_jobs"] == 0, "the end of all")
 
 
+def test_killed_while_thousands_are_told():
+    """Who had not been told yet how the first ended finds it out after the restart."""
+    n = 4000
+    with Daemon() as d:
+        with d.client() as c:
+            first = c.submit(job(hold=True))
+            requests = [c.start("job.submit", {"job": job(after={kind: first})}) for _ in range(n)
+                        for kind in ("ok", "fail", "any")]
+            ids = [c.wait(r)["id"] for r in requests]
+            held = c.submit(job(after=first, hold=True))
+            with d.client() as other:
+                other.call("event.subscribe", filter={"job": [first], "types": ["job.state"]})
+                c.start("job.release", {"id": first})
+                while other.notification()[1]["state"] != "succeeded":
+                    pass
+            d.kill()
+        d.start()
+        with d.client() as c:
+            wait_until(lambda: c.call("system.stats")["live_jobs"] == 1, "the end of all")
+            for k in range(0, 3 * n, 3 * n // 20 + 1):
+                equal(get(c, ids[k])["state"], "failed" if k % 3 == 1 else "succeeded")
+            done = get(c, ids[3 * n - 2])
+            equal([done["state"], done["error"]["message"]],
+                  ["failed", "job %d succeeded; this job needs it to fail" % first])
+            c.call("job.remove", id=first)
+        d.restart(signal.SIGKILL)
+        with d.client() as c:
+            c.call("job.release", id=held)
+            equal(c.finish(held)["state"], "succeeded")
+
+
 def test_drain():
     with Daemon(clock=True) as d:
         with d.client() as c:
