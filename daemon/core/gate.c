@@ -129,22 +129,21 @@ void gates_settle(struct engine *e)
         take(e, d); /* what that ends joins the queue */
 }
 
-static struct dependency *find_settling(const struct engine *e, uint64_t id)
-{
-    struct dependency *d;
-    TAILQ_FOREACH(d, &e->settling, link)
-    {
-        if (d->after.job == id)
-            break;
-    }
-    return d;
-}
-
 void gates_settle_before_removal(struct engine *e, uint64_t id)
 {
-    struct dependency *d;
-    while ((d = find_settling(e, id)))
-        take(e, d); /* may free any other of the list */
+    struct dependencies first = TAILQ_HEAD_INITIALIZER(first);
+    struct dependency *d, *next;
+    for (d = TAILQ_FIRST(&e->settling); d; d = next) {
+        next = TAILQ_NEXT(d, link);
+        if (d->after.job != id)
+            continue;
+        TAILQ_REMOVE(&e->settling, d, link);
+        TAILQ_INSERT_TAIL(&first, d, link);
+    }
+    TAILQ_CONCAT(&first, &e->settling, link);
+    TAILQ_CONCAT(&e->settling, &first, link);
+    while ((d = TAILQ_FIRST(&e->settling)) && d->after.job == id)
+        take(e, d);
 }
 
 /* Making one. */

@@ -596,6 +596,26 @@ def test_killed_while_thousands_are_told():
             equal(c.finish(held)["state"], "succeeded")
 
 
+def test_removed_while_thousands_are_told():
+    """Those that waited for it are told first, and found without a look at all for each."""
+    n = 10000
+    with Daemon() as d, d.client() as c, d.client() as other:
+        both = [c.submit(job(hold=True)) for _ in range(2)]
+        began = time.monotonic()
+        requests = [c.start("job.submit", {"job": job(after=i, hold=True)}) for i in both for _ in range(n)]
+        ids = [c.wait(r)["id"] for r in requests]
+        submitting = time.monotonic() - began
+        other.call("event.subscribe", filter={"job": both[1:], "types": ["job.state"]})
+        c.start("job.release", {"ids": both})
+        while other.notification()[1]["state"] != "succeeded":
+            pass
+        began = time.monotonic()
+        c.call("job.remove", id=both[1])
+        removing = time.monotonic() - began
+        check(removing < submitting / 3, "%.3f s, submitting took %.3f s" % (removing, submitting))
+        equal(explain(c, ids[-1]), ["is held until it is released"])
+
+
 def test_drain():
     with Daemon(clock=True) as d:
         with d.client() as c:
