@@ -22,7 +22,8 @@ char *buf_reserve(struct buf *b, size_t n)
 {
     if (n > SIZE_MAX / 4 - b->len)
         fatal("buffer too large");
-    b->data = xgrow(b->data, &b->cap, b->len + n + 1, 1);
+    if (b->cap - b->len <= n)
+        b->data = xgrow(b->data, &b->cap, b->len + n + 1, 1);
     return b->data + b->len;
 }
 
@@ -44,14 +45,33 @@ void buf_addch(struct buf *b, char c)
     buf_add(b, &c, 1);
 }
 
+void buf_adduint(struct buf *b, uint64_t v)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + v % 10);
+    while (v /= 10);
+    buf_add(b, digits + at, sizeof digits - at);
+}
+
+void buf_addint(struct buf *b, int64_t v)
+{
+    if (v < 0)
+        buf_addch(b, '-');
+    buf_adduint(b, v < 0 ? -(uint64_t)v : (uint64_t)v);
+}
+
 void buf_vprintf(struct buf *b, const char *format, va_list ap)
 {
     va_list again;
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, format, ap);
+    size_t room = b->cap - b->len;
+    int n = vsnprintf(room ? b->data + b->len : NULL, room, format, ap);
     if (n < 0)
         fatal("bad format");
-    vsnprintf(buf_reserve(b, (size_t)n), (size_t)n + 1, format, again);
+    if ((size_t)n >= room)
+        vsnprintf(buf_reserve(b, (size_t)n), (size_t)n + 1, format, again);
     va_end(again);
     b->len += (size_t)n;
 }
@@ -90,7 +110,8 @@ char *buf_steal(struct buf *b)
 
 void put_u8(struct buf *b, uint8_t v)
 {
-    buf_add(b, &v, 1);
+    *buf_reserve(b, 1) = (char)v;
+    b->len++;
 }
 
 static void put_le(struct buf *b, uint64_t v, unsigned n)

@@ -157,13 +157,19 @@ void jout_int(struct json_out *o, int64_t v)
 {
     separate(o);
     bool big = v > JSON_OUT_MAX_INT || v < -JSON_OUT_MAX_INT;
-    buf_printf(o->out, big ? "\"%" PRId64 "\"" : "%" PRId64, v);
+    if (big)
+        buf_printf(o->out, "\"%" PRId64 "\"", v);
+    else
+        buf_addint(o->out, v);
 }
 
 void jout_uint(struct json_out *o, uint64_t v)
 {
     separate(o);
-    buf_printf(o->out, v > (uint64_t)JSON_OUT_MAX_INT ? "\"%" PRIu64 "\"" : "%" PRIu64, v);
+    if (v > (uint64_t)JSON_OUT_MAX_INT)
+        buf_printf(o->out, "\"%" PRIu64 "\"", v);
+    else
+        buf_adduint(o->out, v);
 }
 
 void jout_real(struct json_out *o, double v)

@@ -109,7 +109,8 @@ void parser_enter_key(struct parser *p, const char *key)
 void parser_enter_index(struct parser *p, size_t index)
 {
     mark(p);
-    buf_printf(&p->pointer, "/%zu", index);
+    buf_addch(&p->pointer, '/');
+    buf_adduint(&p->pointer, index);
 }
 
 void parser_leave(struct parser *p)

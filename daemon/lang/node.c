@@ -46,9 +46,11 @@ static bool fits(const struct verb *v, const char *key)
 
 const struct verb *find_verb(const struct program_kinds *kinds, const char *name)
 {
-    for (const struct verb *const *v = kinds->verbs; *v; v++)
-        if (strcmp((*v)->fields[0].name, name) == 0)
+    for (const struct verb *const *v = kinds->verbs; *v; v++) {
+        const char *verb = (*v)->fields[0].name;
+        if (*verb == *name && strcmp(verb, name) == 0)
             return *v;
+    }
     return NULL;
 }
 

@@ -1,4 +1,3 @@
-#include <inttypes.h>
 #include <string.h>
 
 #include "daemon/lang/number.h"
@@ -61,7 +60,7 @@ void value_write(struct buf *out, const struct value *v, enum json_style style)
         buf_addstr(out, value_is_true(v) ? "true" : "false");
         break;
     case VALUE_INT:
-        buf_printf(out, "%" PRId64, value_get_int(v));
+        buf_addint(out, value_get_int(v));
         break;
     case VALUE_REAL: {
         char text[NUMBER_TEXT_MAX];

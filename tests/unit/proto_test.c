@@ -33,6 +33,36 @@ START_TEST(numbers_come_back)
 }
 END_TEST
 
+START_TEST(decimal_numbers)
+{
+    struct buf b = {0};
+    buf_addint(&b, INT64_MIN);
+    buf_addch(&b, ' ');
+    buf_addint(&b, -7);
+    buf_addch(&b, ' ');
+    buf_adduint(&b, 0);
+    buf_addch(&b, ' ');
+    buf_adduint(&b, UINT64_MAX);
+    ck_assert_str_eq(buf_cstr(&b), "-9223372036854775808 -7 0 18446744073709551615");
+    buf_release(&b);
+}
+END_TEST
+
+/* Whatever room there is. */
+START_TEST(formatted_text_fits)
+{
+    for (int len = 0; len < 40; len++) {
+        struct buf b = {0};
+        for (int i = 0; i < 3; i++)
+            buf_printf(&b, "%0*d", len + 1, i);
+        ck_assert_uint_eq(b.len, 3 * ((size_t)len + 1));
+        ck_assert_int_eq(buf_cstr(&b)[b.len - 1], '2');
+        ck_assert_int_eq(b.data[(size_t)len], '0');
+        buf_release(&b);
+    }
+}
+END_TEST
+
 START_TEST(short_input_fails_and_stays_failed)
 {
     struct reader r = READER("\x05"
@@ -76,6 +106,8 @@ Suite *test_suite(void)
     Suite *s = suite_create("proto");
     TCase *t = tcase_create("base");
     tcase_add_test(t, numbers_come_back);
+    tcase_add_test(t, decimal_numbers);
+    tcase_add_test(t, formatted_text_fits);
     tcase_add_test(t, short_input_fails_and_stays_failed);
     tcase_add_test(t, crc_of_the_rfc);
     tcase_add_test(t, errors_are_cut_not_overrun);
