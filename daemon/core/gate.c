@@ -308,15 +308,14 @@ void gate_set_time(struct engine *e, struct live *job, int64_t delay_us, int64_t
     refresh(e, job);
 }
 
-/* Its program is at its first commands, none of which has had a slot. */
-static bool is_queued(const struct live *job)
+bool job_is_queued(const struct live *job)
 {
     return job && !job->ended && !job->gate && !job->started_us;
 }
 
 bool engine_hold(struct engine *e, uint64_t id, struct err *err)
 {
-    if (is_queued(engine_job(e, id)))
+    if (job_is_queued(engine_job(e, id)))
         return engine_pause(e, id, false, err);
     struct live *job = gated(e, id, "held", err);
     if (!job)
@@ -329,7 +328,7 @@ bool engine_hold(struct engine *e, uint64_t id, struct err *err)
 bool engine_release(struct engine *e, uint64_t id, struct err *err)
 {
     struct live *job = engine_job(e, id);
-    bool queued = is_queued(job);
+    bool queued = job_is_queued(job);
     if (queued && job->pause)
         return engine_resume(e, id, err);
     if (!queued && !gated(e, id, "released", err))

@@ -11,7 +11,7 @@ static bool may_set(struct engine *e, uint64_t id, const struct job_setting *s, 
     const struct live *job = engine_job(e, id);
     if (!job || job->ended)
         return err_set(err, ERR_STATE, "job %llu has ended", (unsigned long long)id);
-    if (!job->gate && job->state != JOB_STATE_QUEUED)
+    if (!job->gate && !job_is_queued(job))
         return err_set(err, ERR_STATE,
                        "job %llu is %s: only one that has not started can be changed",
                        (unsigned long long)id, job_state_name(job->state));

@@ -209,6 +209,9 @@ void gate_free(struct engine *e, struct live *job);
 /* From now; wall clock; 0: none. */
 void gate_set_time(struct engine *e, struct live *job, int64_t delay_us, int64_t at_us);
 void gate_cancel(struct engine *e, struct live *job);
+/* Its program is at its first commands, none of which has had a slot; it may be paused. job may be
+ * NULL. */
+bool job_is_queued(const struct live *job);
 /* Those that wait for the job are told by the next two. */
 void gates_on_end(struct engine *e, struct live *ended);
 /* Tells a bounded number, in the order of the ends; the rest is told with later commits. */

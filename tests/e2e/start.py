@@ -372,6 +372,8 @@ def test_hold_of_what_is_queued():
             c.call("job.cancel", id=busy)
             equal(c.finish(second)["state"], "succeeded")
             equal([get(c, first)[k] for k in ("state", "started")], ["paused", None])
+            equal(c.call("job.set", id=first, priority=7, pool="default")["jobs"][0]["priority"], 7)
+            equal(get(c, first)["state"], "paused")
             equal(c.call("job.release", id=first)["jobs"][0]["id"], first)
             equal(c.finish(first)["state"], "succeeded")
             busy = c.submit(job({"run": ["sleep", "1000"]}))
