@@ -52,6 +52,8 @@ def main():
             continue
         passed += 1
         for row in rows:
+            if options.tiny:
+                row.target = None  # says nothing about speed
             print(row.text(), flush=True)
         sections.append({"name": section.__name__, "title": section.__doc__, "rows": [row.json() for row in rows]})
     if options.json:

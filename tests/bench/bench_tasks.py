@@ -56,53 +56,53 @@ def sleep_seconds(job):
         return seconds, peak - before
 
 
-def at_rest(client):
-    """Waits until nothing was committed for five seconds: what commits alone needed is given back, too."""
+def at_rest(client, seconds):
+    """Waits until nothing was committed for so long: what commits alone needed is given back, too."""
     seen, since = None, 0
-    while seen is None or time.monotonic() - since < 5:
+    while seen is None or time.monotonic() - since < seconds:
         commits = client.call("system.stats")["store"]["commits"]
         if commits != seen:
             seen, since = commits, time.monotonic()
         time.sleep(0.1)
 
 
-def sleeping_bytes(count):
+def sleeping_bytes(count, rest):
     """Resident bytes of so many tasks that sleep, all of them on disk; and what is left when they have gone."""
     with Daemon() as d, d.client(patience=900) as c:
         before = rss_bytes(d.process.pid)
         job = c.submit(sleep_job(count, 3600))
         wait_until(lambda: c.call("system.stats")["store"]["statements"] >= count, "the tasks' rows", 300)
-        at_rest(c)
+        at_rest(c, rest)
         sleeping = rss_bytes(d.process.pid)
         c.call("job.cancel", id=job)
-        at_rest(c)
+        at_rest(c, rest)
         return sleeping - before, rss_bytes(d.process.pid) - before
 
 
 def sleepers(rounds, tiny):
     """Tasks that sleep, every one durable"""
     count = 1000 if tiny else 1000000
-    # Deadlines that are no order: the multiples of a prime, over ten seconds.
-    mixed = {"expr": {"/": [{"%": [{"*": [{"var": "i"}, 7919]}, 10007]}, 1000.7]}}
-    few = count // 10
-    ordered = {"expr": {"/": [{"var": "i"}, few / 10]}}
+    # Deadlines that are no order: the multiples of one prime modulo another.
+    spread = 1 if tiny else 10
+    mixed = {"expr": {"/": [{"%": [{"*": [{"var": "i"}, 7919]}, 1000003]}, 1000003 / spread]}}
+    ordered = {"expr": {"/": [{"var": "i"}, count / spread]}}
     sizes, seconds, rival = [], [], []
     for _ in range(min(rounds, 3)):
         took, size = sleep_seconds(sleep_job(count, 1))
         seconds.append(took)
         sizes.append(size / count)
         rival.append(asyncio_seconds("sleepers", count))
-    by_order = in_turn(min(rounds, 3), mixed=lambda: sleep_seconds(sleep_job(few, mixed))[0],
-                       ordered=lambda: sleep_seconds(sleep_job(few, ordered))[0])
+    by_order = in_turn(min(rounds, 3), mixed=lambda: sleep_seconds(sleep_job(count, mixed))[0],
+                       ordered=lambda: sleep_seconds(sleep_job(count, ordered))[0])
     seconds, sizes, rival = (statistics.median(v) for v in (seconds, sizes, rival))
-    sleeping, left = sleeping_bytes(count)
+    sleeping, left = sleeping_bytes(count, 0.5 if tiny else 5)
     return [Row("%d tasks that sleep 1 s in one gather" % count, seconds, "s"),
             Row("  of python3 asyncio", rival, "s", seconds / rival, ("<=", 0.25)),
             Row("  resident memory a task, once they sleep and are on disk", sleeping / count, "bytes",
                 target=("<=", 300)),
             Row("  at the most, while they are made or end", sizes, "bytes"),
             Row("  left when they have gone", left / count, "bytes"),
-            Row("%d tasks that sleep up to 10 s, in no order" % few, by_order["mixed"], "s",
+            Row("%d tasks that sleep up to %d s, in no order" % (count, spread), by_order["mixed"], "s",
                 by_order["mixed"] / by_order["ordered"], ("<=", 2)),
             Row("  in order", by_order["ordered"], "s")]
 
