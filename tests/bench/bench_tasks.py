@@ -141,7 +141,7 @@ def queues(rounds, tiny):
 
 def lines(rounds, tiny):
     """Lines of a command"""
-    count = 10000 if tiny else 1000000
+    count = 10000 if tiny else 10000000
     script = "yes %s | head -n %d" % ("x" * 99, count)
     job = {"main": [
         {"queue": {"maxsize": 100}, "as": "q"},
