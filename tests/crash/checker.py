@@ -22,7 +22,8 @@ import sys
 STATES = ("held", "scheduled", "waiting", "queued", "running", "paused", "succeeded", "failed", "cancelled", "lost")
 JUST_ENDED_S = 5  # so long nothing is removed for its number
 EXITED, SIGNALED, NOT_STARTED, LOST = 1, 2, 3, 4
-Attempt = collections.namedtuple("Attempt", "number job task how status ended launched")
+NEVER_SENT = "the daemon was stopped before it was sent"  # a request that is made again, whatever it is
+Attempt = collections.namedtuple("Attempt", "number job task how status ended launched reason")
 
 
 def json_lines(path):
@@ -70,7 +71,7 @@ class Checker:
         self.jobs = {row[0]: dict(zip(columns, row))
                      for row in self.db.execute("SELECT %s FROM job" % ", ".join(columns))}
         self.attempts = {row[0]: Attempt(*row) for row in self.db.execute(
-            "SELECT number, job, task, how, status, ended, launched FROM attempt ORDER BY number")}
+            "SELECT number, job, task, how, status, ended, launched, reason FROM attempt ORDER BY number")}
         self.removed = {r["tag"] for r in self.told if r["op"] == "remove"}
         self.of_job = collections.defaultdict(list)
         for a in self.attempts.values():
@@ -365,7 +366,7 @@ class Checker:
                      r["stderr"][-300:])
 
     def lost_of(self, job):
-        return [a for a in self.of_job[job] if a.how == LOST]
+        return [a for a in self.of_job[job] if a.how == LOST and a.reason != NEVER_SENT]
 
     # One job.
 

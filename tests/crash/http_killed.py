@@ -10,7 +10,7 @@ import time
 from collections import Counter
 
 sys.path[0] = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib")
-from corod import Daemon, check, equal, run_tests  # noqa: E402
+from corod import Daemon, Skip, built_with_faults, check, equal, run_tests, wait_until  # noqa: E402
 from http_server import Server  # noqa: E402
 
 daemon = Daemon()
@@ -61,6 +61,29 @@ def test_killed_and_stopped():
             for part in "ab":
                 check("/soon/GET/%d/%d/%s" % (job, i, part) in sent)
     check(sum(n - 1 for n in sent.values()) > 0 and lost > 0, "nothing was in flight: %d" % lost)
+
+
+def test_asked_to_end_before_it_is_sent():
+    """Such a request has not left: it is made after the restart, also one that is not to be repeated."""
+    if not built_with_faults():
+        raise Skip("a build without --enable-errinj")
+    with Daemon() as d:
+        d.stop()
+        d.env.update(COROD_ERRINJ="STORE_BEFORE_COMMIT:stop", COROD_ERRINJ_ONCE=os.path.join(d.directory, "once"))
+        d.start()
+        with d.client() as c:
+            wait_until(lambda: c.call("system.stats")["executor"] == "up", "the executor")
+            c.start("job.submit", {"job": {"main": {"http": {"url": server.url("/soon/unsent"), "method": "POST"}}}})
+            os.waitid(os.P_PID, d.process.pid, os.WSTOPPED)
+        d.process.send_signal(signal.SIGTERM)
+        d.process.send_signal(signal.SIGCONT)
+        d.process.wait(20)
+        equal([r["path"] for r in server.requests if "unsent" in r["path"]], [])
+        d.start()
+        with d.client() as c:
+            equal(c.finish(1)["state"], "succeeded")
+            equal([a.get("reason") for a in c.call("job.attempts", id=1)["attempts"]],
+                  ["the daemon was stopped before it was sent", None])
 
 
 if __name__ == "__main__":
