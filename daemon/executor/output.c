@@ -172,6 +172,8 @@ static bool choose_piece(struct output *o)
     bool follows = o->piece_end == o->position - n; /* else some were dropped between */
     if (follows && (o->piece_bytes == 0 || o->piece_bytes + n <= room))
         return true;
+    if (o->piece_bytes == 0) /* nothing of it could be written: the other is what the tail has */
+        return open_piece(o, o->tail);
     return open_piece(o, o->tail == 0 ? 1 : 0);
 }
 

@@ -229,11 +229,15 @@ START_TEST(a_tail_that_cannot_be_written)
     output_begin(&out, dirfd_, 1, CAP, false);
     while (out.tail < 0 || out.pending.len == 0)
         turn(PIPE_BYTES, TURN_US);
+    const char *last = out.tail ? "1.t1" : "1.t0";
+    uint64_t end = out.piece_end;
+    ck_assert_uint_eq(read_piece(last).end, end);
     /* It is held, as much as it may be, and is there once the disk takes it. */
     limit_files(MIB / 2);
-    for (int i = 0; i < 400; i++)
+    for (int i = 0; i < 1000; i++)
         turn(PIPE_BYTES, TURN_US);
     ck_assert(!output_flush(&out, now_us));
+    ck_assert_uint_eq(read_piece(last).end, end); /* what is on disk stays */
     ck_assert_uint_eq(out.lost_bytes, 0);
     limit_files(RLIM_INFINITY);
     ck_assert(output_flush(&out, now_us));
