@@ -1,5 +1,6 @@
 #include "daemon/lang/value.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -181,6 +182,42 @@ START_TEST(numbers_are_compared_by_value)
 }
 END_TEST
 
+/* Most integers are no memory; the largest are. */
+START_TEST(integers_of_any_size_are_the_same)
+{
+    static const int64_t borders[] = {0, INT64_C(1) << 62, INT64_MAX, INT64_MIN};
+    for (size_t i = 0; i < ARRAY_LEN(borders); i++) {
+        for (int64_t by = -3; by <= 3; by++) {
+            for (int sign = -1; sign <= 1; sign += 2) {
+                int64_t n = (int64_t)(((uint64_t)borders[i] + (uint64_t)by) * (uint64_t)sign);
+                cleanup_value struct value *v = value_int(n), *same = value_int(n);
+                cleanup_value struct value *next = value_int(n == INT64_MAX ? n - 1 : n + 1);
+                cleanup_value struct value *list = value_list(&(struct value *){value_ref(v)}, 1);
+                char text[32];
+                ck_assert_int_eq(value_type(v), VALUE_INT);
+                ck_assert_int_eq(value_get_int(v), n);
+                ck_assert(value_equal(v, same));
+                ck_assert(!value_equal(v, next));
+                ck_assert_uint_eq(value_bytes(v), 16);
+                ck_assert_uint_eq(value_depth(list), 1);
+                ck_assert(!value_has_handles(list));
+                snprintf(text, sizeof text, "[%" PRId64 "]", n);
+                cleanup_free char *shown = write_json(list, JSON_STYLE_COMPACT);
+                ck_assert_str_eq(shown, text);
+                cleanup_value struct value *read = parse(text);
+                ck_assert(value_equal(read, list));
+                struct buf b = {0};
+                value_save(&b, list);
+                struct reader r = READER(b.data, b.len);
+                cleanup_value struct value *back = value_load(&r, NULL, NULL);
+                ck_assert(back && reader_done(&r) && value_equal(back, list));
+                buf_release(&b);
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(bytes_become_text_or_base64)
 {
     static const struct {
@@ -318,6 +355,7 @@ Suite *test_suite(void)
     tcase_add_test(t, objects_keep_order_and_find_members);
     tcase_add_test(t, depth_and_size_are_limited);
     tcase_add_test(t, numbers_are_compared_by_value);
+    tcase_add_test(t, integers_of_any_size_are_the_same);
     tcase_add_test(t, bytes_become_text_or_base64);
     tcase_add_test(t, saved_values_come_back);
     tcase_add_test(t, errors_are_values);
