@@ -22,8 +22,6 @@
 #include "proto/log.h"
 #include "proto/mem.h"
 
-enum { HOLD_US = 1000 /* what a command's end may wait for others */ };
-
 static void forget_if_settled(struct executor *e, struct attempt *a)
 {
     if (a->settled)
@@ -38,38 +36,6 @@ static void on_started(void *arg, struct attempt *a, int64_t pid, int64_t starte
         exec_put_started(out, a->number, pid, started_us);
 }
 
-/* Whether the young commands that run keep the processors busy without those that would come next:
- * they are enough, and the one that has ended computed for most of the time that was its share. */
-static bool is_busy(const struct executor *e, const struct exec_end *end)
-{
-    int64_t young = (int64_t)e->pool.n_young, processors = (int64_t)e->processors;
-    return young >= 2 * processors &&
-           (end->cpu_user_us + end->cpu_sys_us) * young * 2 >= end->duration_us * processors;
-}
-
-/*
- * Short commands' ends are told together: a wake-up of the daemon, a commit and the sending of what
- * comes next are then paid once for several. Where a processor would be idle meanwhile they are
- * told at once.
- */
-static void add_end(struct executor *e, struct buf *out, const void *payload, size_t len)
-{
-    struct exec_end end;
-    bool is_first = out->len == 0, is_next = out->len == e->held_bytes;
-    exec_put_frame(out, EXEC_MSG_END, payload, len);
-    if (is_first && exec_get_end(payload, len, &end, NULL) && is_busy(e, &end))
-        e->held_until_us = boot_us() + HOLD_US;
-    if (e->held_until_us && is_next)
-        e->held_bytes = out->len;
-}
-
-/* Nothing but ends that wait for others. */
-static bool holds_ends(const struct executor *e, int64_t now_us)
-{
-    return e->held_until_us > now_us && e->server.out.len == e->held_bytes &&
-           e->pool.n_young >= 2 * e->processors;
-}
-
 static void on_end(void *arg, struct attempt *a, const void *payload, size_t len)
 {
     struct executor *e = arg;
@@ -77,7 +43,7 @@ static void on_end(void *arg, struct attempt *a, const void *payload, size_t len
     a->state = ATTEMPT_ENDED;
     errinj(ERRINJ_EXEC_BEFORE_FORWARD);
     if (out && !a->settled)
-        add_end(e, out, payload, len);
+        exec_put_frame(out, EXEC_MSG_END, payload, len);
     forget_if_settled(e, a);
 }
 
@@ -272,8 +238,6 @@ static bool init(struct executor *e, struct err *err)
         !reactor_init(&e->reactor, err))
         return false;
     wire(e);
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    e->processors = cpus > 0 ? (size_t)cpus : 1;
     init_limits(e);
     e->defaults.id_setting = e->dir.id_setting;
     e->pool.setup.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -338,13 +302,7 @@ static void turn(struct executor *e)
     int64_t now_us = boot_us(), at = pool_retire_idle(&e->pool, now_us);
     executor_try_deferred(e, now_us);
     verdict_again(&e->verdict, now_us);
-    if (holds_ends(e, now_us)) {
-        earliest(&at, e->held_until_us);
-    } else {
-        e->held_bytes = 0;
-        e->held_until_us = 0;
-        server_flush(&e->server);
-    }
+    server_flush(&e->server);
     earliest(&at, e->deferred_at_us);
     earliest(&at, e->verdict.again_at_us);
     int64_t end_us = idle_end_us(e, now_us);

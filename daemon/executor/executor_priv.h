@@ -42,9 +42,6 @@ struct executor {
     int64_t deferred_at_us; /* when to try the first again */
     bool told_deferred;
     int64_t idle_since_us; /* 0: somebody needs us */
-    size_t processors;
-    size_t held_bytes; /* of ends at the front of what is to be sent, which wait for others */
-    int64_t held_until_us;
 };
 
 /* executor_start.c: a START's payload. False: it is malformed. */

@@ -114,14 +114,6 @@ void pool_give_back(struct pool *p, struct worker *w, int64_t now_us)
     pool_give_up(w);
 }
 
-/* Its command is not young any more, or over. */
-static void grow_old(struct worker *w)
-{
-    if (!w->told_started)
-        w->pool->n_young--;
-    w->told_started = true;
-}
-
 static void on_report(struct worker *w, const char *data, size_t len)
 {
     struct pool *p = w->pool;
@@ -134,7 +126,6 @@ static void on_report(struct worker *w, const char *data, size_t len)
     if (type == MONITOR_STARTED) {
         get_u64(&r);
         int64_t pid = (int64_t)get_u64(&r), started_us = (int64_t)get_u64(&r);
-        grow_old(w);
         p->events.on_started(p->arg, a, pid, started_us);
     } else if (type == MONITOR_NOTICE) {
         get_u64(&r);
@@ -142,7 +133,6 @@ static void on_report(struct worker *w, const char *data, size_t len)
         p->events.on_notice(p->arg, a, text);
     } else if (type == MONITOR_ENDED) {
         bool retiring = get_u8(&r);
-        grow_old(w);
         w->attempt = NULL;
         a->monitor = NULL;
         if (retiring)
@@ -183,10 +173,8 @@ static void on_death(void *arg, uint32_t events)
     take_from_idle(p, w);
     waitpid(w->pid, NULL, WNOHANG);
     struct attempt *a = w->attempt;
-    if (a) {
-        grow_old(w);
+    if (a)
         a->monitor = NULL;
-    }
     cgroup_remove(p->setup.cgroup_dirfd, w->pid);
     free_worker(w);
     if (a)
@@ -304,8 +292,6 @@ bool worker_start(struct worker *w, struct attempt *a, int lock_fd, const struct
         return false;
     w->segment_id = a->segment->id;
     w->attempt = a;
-    w->told_started = false;
-    w->pool->n_young++;
     a->monitor = w;
     return true;
 }

@@ -22,7 +22,6 @@ struct worker {
     int pidfd;
     struct watch sock, death; /* sock.fd is -1 once it was closed */
     struct attempt *attempt;  /* NULL: idle or going */
-    bool told_started;        /* that has run for a moment (MONITOR_STARTED_US) */
     unsigned segment_id;      /* whose descriptor it has, 0: none */
     int64_t idle_since_us;
     struct worker *next_idle;    /* a stack, the latest first */
@@ -44,7 +43,6 @@ struct pool {
     struct monitor_setup setup; /* sock is each one's own */
     struct worker *all, *idle;
     size_t n_idle;
-    size_t n_young; /* that have a command which was not reported as started yet */
     struct pool_events events;
     void *arg;
 };

@@ -11,8 +11,8 @@ import struct
 import subprocess
 import time
 
-from exec_client import (DROPPED, END, EXITED, FLUSH, HELLO, NOT_STARTED, NOTICE, REMOVE_LOG, RUNNING, SIGNALED,
-                         START, STARTED, STDERR, STDOUT, Failure, Skip, alive, chunks, frame, main, processes,
+from exec_client import (DROPPED, EXITED, FLUSH, HELLO, NOT_STARTED, NOTICE, REMOVE_LOG, RUNNING, SIGNALED,
+                         START, STDERR, STDOUT, Failure, Skip, alive, chunks, frame, main, processes,
                          start_payload, test, text_of, wait_until)
 
 ENOENT, EACCES, EPERM, ENOEXEC = 2, 13, 1, 8
@@ -444,29 +444,6 @@ def many_at_once(x):
         expect("status", (end["outcome"], end["status"], text_of(end["output"])), (EXITED, k % 100, b"%d\n" % k))
     wait_until("all but a few idle monitors to end",
                lambda: len([p for p, v in processes().items() if v[0] == x.process.pid]) <= 32)
-
-
-@test
-def an_end_waits_for_others_only_a_moment(x):
-    """While many young commands run, ends are told together; but one that stays alone is told, too, and not only
-    when those are reported as started (after 50 ms)."""
-    c = x.start().connect()
-    sleepers = 4 * os.cpu_count()
-    short = "i=0; while [ $i -lt 300 ]; do i=$((i+1)); done"
-    for first in range(1, 4 * (sleepers + 1), sleepers + 1):  # a busy machine may be late once
-        for number in range(first, first + sleepers):
-            c.start(number, ["sleep", "1000"])
-        c.start(first + sleepers, ["sh", "-c", short])
-        kind, _ = c.wait("a start or an end", lambda k, p: k in (END, STARTED))
-        is_alone = kind == END and STARTED not in (k for k, p in c.got)
-        for number in range(first, first + sleepers):
-            c.stop(number, 0)
-        if is_alone:
-            return
-        for number in range(first, first + sleepers + (kind != END)):
-            c.end(number)
-        c.got.clear()
-    raise Failure("an end was told later than starts are")
 
 
 @test
