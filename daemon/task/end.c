@@ -139,6 +139,9 @@ static void give_up(struct job *job)
 {
     job_diagnostic(job, "%zu tasks still wait after they were cancelled: they are ended",
                    job->live);
+    for (struct task *t = job->first; t; t = t->next)
+        if (!task_is_done(t))
+            frames_settle(t);
     end_all(job);
 }
 

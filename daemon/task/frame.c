@@ -43,6 +43,21 @@ struct coro_list *frame_made(struct task *t)
     return f->made;
 }
 
+static void settle(struct frame_act *f, struct job *job, const struct value *left)
+{
+    if (!f->made)
+        return;
+    coro_list_settle(f->made, job, left);
+    free(steal(&f->made));
+}
+
+void frames_settle(struct task *t)
+{
+    for (struct act *a = task_top(t); a; a = act_below(a))
+        if (a->role == ACT_FRAME)
+            settle((struct frame_act *)a, t->job, NULL);
+}
+
 static void on_child(struct task *t, struct act *a, enum completion how, struct value *v)
 {
     struct frame_act *f = (struct frame_act *)a;
@@ -54,10 +69,7 @@ static void on_child(struct task *t, struct act *a, enum completion how, struct 
     }
     if (how == DONE_RETURN)
         how = DONE_NORMAL;
-    if (f->made) {
-        coro_list_settle(f->made, t->job, how == DONE_NORMAL ? v : NULL);
-        free(steal(&f->made));
-    }
+    settle(f, t->job, how == DONE_NORMAL ? v : NULL);
     task_keep_scope(t, steal(&f->scope));
     task_done(t, how, v);
 }

@@ -87,6 +87,9 @@ extern const struct node_kind kind_wait;  /* `wait` of an object */
 struct act *frame_push(struct task *t, struct scope *s);
 /* Where what the coroutine on top makes is listed; NULL without a frame. */
 struct coro_list *frame_made(struct task *t);
+/* The task's coroutines will not go on: warns of what they made and nobody started, the inner one's
+ * first. */
+void frames_settle(struct task *t);
 /* The error that a `try` handles just now; borrowed, NULL: none. */
 struct value *try_handled(const struct act *a);
 /* A timeout on the stack whose child is pushed next; n: whose place it is. False: too deep. */

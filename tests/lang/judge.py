@@ -63,13 +63,14 @@ class Job(Flow, Tasks, Objects):
         try:
             state, result = self.run_in(loop)
         finally:
+            self.over = True
+            for task in loop.tasks:  # one that is left over ends here: its inner coroutine first
+                task._coro = None
             for coro in self.coroutines:
                 try:
                     coro.object.close()
                 except BaseException:
                     pass
-            for task in loop.tasks:
-                task._coro = None
             asyncio.set_event_loop(None)
         for coro in self.left:
             coro.warn()

@@ -107,6 +107,8 @@ class Flow:
 
     async def node(self, node, scope):
         """(how it ended, value); errors are raised."""
+        if self.over:  # closed from outside while it waited
+            raise GeneratorExit
         if isinstance(node, list):
             how, value = NORMAL, None
             for child in node:
