@@ -82,9 +82,8 @@ def test_a_pipe_that_is_closed_ends_it():
     for argv in (["events", "-f", "--after", "0"], ["log", "-f"]):
         home.ok("add", "sh", "-c", "while :; do echo a line; sleep 0.01; done")
         with subprocess.Popen(["true"], stdin=subprocess.PIPE) as gone:
-            p = home.start(*argv, stdout=gone.stdin)
-            gone.stdin.close()
             gone.wait()
+            p = home.start(*argv, stdout=gone.stdin)
         equal(p.wait(PATIENCE), -signal.SIGPIPE, repr(argv))
         p.communicate()
         home.ok("cancel", "last")
