@@ -41,7 +41,7 @@ static void tail_put(void *arg, const struct buf *data, int64_t dropped)
 {
     struct tail *t = arg;
     if (dropped > 0)
-        cli_note(t->cli, "%lld bytes in the middle are not kept", (long long)dropped);
+        log_note_dropped(t->cli, dropped);
     if (!t->keep) {
         follow_write(STDOUT_FILENO, data->data, data->len);
         return;

@@ -10,6 +10,7 @@
 #include "client/interrupt.h"
 #include "client/leave.h"
 #include "client/live.h"
+#include "client/log_read.h"
 #include "client/text.h"
 #include "client/words.h"
 #include "proto/errors.h"
@@ -19,8 +20,8 @@
 
 struct state {
     struct follow *f;
-    /* "task attempt stream" → bytes shown so far, and → bytes that each subscription has brought:
-     * a new one begins at the start, what was shown is skipped. */
+    /* "task attempt" → bytes shown so far, and → bytes that each subscription has brought, with
+     * those not kept: a new one begins at the start, what was shown is skipped. */
     json_t *shown, *arrived[2];
     uint64_t follow_ids[2], wait_id;
     const char *subscribed[2]; /* streams of follow_ids; NULL: none */
@@ -32,7 +33,7 @@ struct state {
     struct live live;
     uint64_t events_id;
     json_t *events; /* the subscription */
-    bool inside;    /* the terminal is in the middle of a line */
+    int inside;     /* the descriptor that was left in the middle of a line; 0: none */
 };
 
 static bool stdout_failed;
@@ -105,7 +106,8 @@ static json_int_t counter(const json_t *counts, const char *key)
 }
 
 /* --json: one object a line. */
-static void put_json(const struct state *s, const json_t *params, const char *data, size_t len)
+static void put_json(const struct state *s, const json_t *params, const char *data, size_t len,
+                     json_int_t dropped)
 {
     bool text = text_is_utf8(data, len);
     json_t *line = json_object();
@@ -119,11 +121,29 @@ static void put_json(const struct state *s, const json_t *params, const char *da
     json_t *word = word_plain(data, len);
     json_object_set(line, "data", text ? word : json_object_get(word, "base64"));
     json_object_set_new(line, "encoding", json_string(text ? "utf-8" : "base64"));
+    if (dropped > 0)
+        json_object_set_new(line, "dropped", json_integer(dropped));
     json_decref(word);
     cleanup_free char *dumped = json_dumps(line, JSON_COMPACT);
     fprintf(s->f->conn->cli->out.file, "%s\n", dumped != NULL ? dumped : "{}");
     fflush(s->f->conn->cli->out.file);
     json_decref(line);
+}
+
+/* Some output is not kept; that is told in a line of its own. */
+static void put_dropped(struct state *s, json_int_t dropped)
+{
+    if (s->inside)
+        follow_write(s->inside, "\n", 1);
+    s->inside = 0;
+    log_note_dropped(s->f->conn->cli, dropped);
+}
+
+/* How many bytes before these are not kept, where a stream is that has brought `at` bytes. */
+static json_int_t dropped_before(const json_t *params, json_int_t at)
+{
+    json_int_t n = get_int(params, "dropped");
+    return n > 0 && n <= INT64_MAX / 2 - at ? n : 0;
 }
 
 /* Shows one chunk, but for what an earlier connection has shown. */
@@ -139,21 +159,25 @@ static void show(struct state *s, json_t *arrived, const json_t *params)
     word_decode(json_string_value(v), json_string_length(v), encoding, &data);
     cleanup_free char *task = json_dumps(json_object_get(params, "task"), JSON_ENCODE_ANY);
     cleanup_free char *key =
-        xasprintf("%s %lld %s", task != NULL ? task : "",
-                  (long long)json_integer_value(json_object_get(params, "attempt")), stream);
+        xasprintf("%s %lld", task != NULL ? task : "", (long long)get_int(params, "attempt"));
     json_int_t had = counter(s->shown, key), at = counter(arrived, key);
-    json_int_t end = at + (json_int_t)data.len;
+    json_int_t begin = at + dropped_before(params, at), end = begin + (json_int_t)data.len;
     json_object_set_new(arrived, key, json_integer(end));
     if (end > had) {
-        size_t skip = had > at ? (size_t)(had - at) : 0;
+        size_t skip = had > begin ? (size_t)(had - begin) : 0, n = data.len - skip;
+        const char *p = buf_cstr(&data) + skip;
+        json_int_t dropped = begin - (had > at ? had : at);
+        int fd = strcmp(stream, "stderr") == 0 && !s->f->merge ? STDERR_FILENO : STDOUT_FILENO;
         json_object_set_new(s->shown, key, json_integer(end));
-        bool err = strcmp(stream, "stderr") == 0 && !s->f->merge;
         live_clear(&s->live);
-        s->inside = data.data[data.len - 1] != '\n';
         if (s->f->conn->cli->json)
-            put_json(s, params, data.data + skip, data.len - skip);
-        else
-            follow_write(err ? STDERR_FILENO : STDOUT_FILENO, data.data + skip, data.len - skip);
+            put_json(s, params, p, n, dropped);
+        else if (dropped > 0)
+            put_dropped(s, dropped);
+        if (n > 0)
+            s->inside = p[n - 1] != '\n' ? fd : 0;
+        if (n > 0 && !s->f->conn->cli->json)
+            follow_write(fd, p, n);
     }
     buf_release(&data);
 }

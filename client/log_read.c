@@ -27,3 +27,8 @@ bool log_read(struct conn *c, json_t *params,
     }
     return true;
 }
+
+void log_note_dropped(struct cli *c, int64_t dropped)
+{
+    cli_note(c, "%lld bytes in the middle are not kept", (long long)dropped);
+}

@@ -18,4 +18,7 @@ bool log_read(struct conn *c, json_t *params,
               void (*put)(void *arg, const struct buf *bytes, int64_t dropped), void *arg,
               struct err *err);
 
+/* Tells the person that so many bytes are missing here. */
+void log_note_dropped(struct cli *c, int64_t dropped);
+
 #endif

@@ -107,9 +107,9 @@ static bool is_held_back(struct follow *f)
     return f->held_back;
 }
 
-/* Sends; false: the subscription is gone. */
+/* Sends; `dropped` bytes before the data are not kept. False: the subscription is gone. */
 static bool send_data(struct follow *f, uint64_t attempt, uint32_t task, const char *stream,
-                      const char *data, size_t len)
+                      const struct buf *data, uint64_t dropped)
 {
     struct buf b = {0};
     struct json_out o = {.out = &b};
@@ -121,38 +121,43 @@ static bool send_data(struct follow *f, uint64_t attempt, uint32_t task, const c
     }
     jout_key(&o, "stream");
     jout_text(&o, stream);
-    jout_key(&o, "data");
-    bool text = jout_bytes(&o, data, len);
-    jout_key(&o, "encoding");
-    jout_text(&o, text ? "utf-8" : "base64");
+    log_put_data(&o, data, dropped);
     bool sent = subscription_notify(f->subscription, b.data, b.len);
     buf_release(&b);
     return sent;
 }
 
-/* Sends framed bytes, one notification for each run of chunks of a stream. */
-static bool send_framed(struct follow *f, const struct piece *p, const char *framed, size_t len)
+/*
+ * Sends framed bytes, one notification for each run of chunks of a stream. `dropped` bytes before
+ * them are not kept.
+ */
+static bool send_framed(struct follow *f, const struct piece *p, const char *framed, size_t len,
+                        uint64_t dropped)
 {
     struct buf run = {0};
-    enum outlog_stream stream = OUTLOG_STDOUT;
     unsigned mask = log_mask(f->stream);
+    enum outlog_stream stream = mask & OUTLOG_MASK(OUTLOG_STDOUT) ? OUTLOG_STDOUT : OUTLOG_STDERR;
+    struct outlog_chunk c;
     bool sent = true;
-    for (size_t at = 0; sent && len > 0;) {
-        struct outlog_chunk c;
-        ssize_t n = outlog_next(framed + at, len - at, &c);
-        bool takes = n > 0 && c.stream != OUTLOG_LOST && mask & OUTLOG_MASK(c.stream);
-        if (run.len && (n <= 0 || (takes && (c.stream != stream || run.len >= PIECE_BYTES)))) {
-            sent = send_data(f, p->number, p->task, log_stream_names[stream], run.data, run.len);
+    for (ssize_t n; sent && len > 0 && (n = outlog_next(framed, len, &c)) > 0;
+         framed += n, len -= (size_t)n) {
+        bool lost = c.stream == OUTLOG_LOST;
+        if (!lost && !(mask & OUTLOG_MASK(c.stream)))
+            continue;
+        if (run.len && (lost || c.stream != stream || run.len >= PIECE_BYTES)) {
+            sent = send_data(f, p->number, p->task, log_stream_names[stream], &run, dropped);
             buf_clear(&run);
+            dropped = 0;
         }
-        if (n <= 0)
-            break;
-        if (takes) {
+        if (lost) {
+            outlog_extract(framed, (size_t)n, 0, NULL, &dropped);
+        } else {
             stream = c.stream;
             buf_add(&run, c.data, c.len);
         }
-        at += (size_t)n;
     }
+    if (sent && (run.len || dropped))
+        sent = send_data(f, p->number, p->task, log_stream_names[stream], &run, dropped);
     buf_release(&run);
     return sent;
 }
@@ -173,7 +178,7 @@ static bool send_piece(struct follow *f, struct piece *p)
     }
     p->grown = framed.len > 0;
     p->position = range.next;
-    bool sent = send_framed(f, p, framed.data, framed.len);
+    bool sent = send_framed(f, p, framed.data, framed.len, range.dropped_bytes);
     buf_release(&framed);
     return sent;
 }
@@ -201,6 +206,15 @@ static bool send_grown(struct follow *f)
     return true;
 }
 
+static struct piece *find_piece(struct follow *f, uint64_t number)
+{
+    struct piece *p;
+    LIST_FOREACH (p, &f->pieces, link)
+        if (p->number == number)
+            break;
+    return p;
+}
+
 static void on_grown(void *arg, uint64_t number)
 {
     struct server *server = arg;
@@ -208,11 +222,7 @@ static void on_grown(void *arg, uint64_t number)
     struct subscription *s;
     LIST_FOREACH (session, &server->sessions, link)
         LIST_FOREACH (s, &session->subscriptions, link) {
-            struct piece *p = NULL;
-            if (s->follow)
-                LIST_FOREACH (p, &s->follow->pieces, link)
-                    if (p->number == number)
-                        break;
+            struct piece *p = s->follow ? find_piece(s->follow, number) : NULL;
             if (p) {
                 p->grown = true;
                 step_soon(s->follow);
@@ -239,15 +249,6 @@ static struct piece *add_piece(struct follow *f, uint64_t number, uint32_t task,
     return p;
 }
 
-static struct piece *find_piece(struct follow *f, uint64_t number)
-{
-    struct piece *p;
-    LIST_FOREACH (p, &f->pieces, link)
-        if (p->number == number)
-            break;
-    return p;
-}
-
 /* Takes one row of an attempt; false: the subscription is gone. */
 static bool take_attempt(struct follow *f, const struct rows *r, size_t row)
 {
@@ -262,7 +263,7 @@ static bool take_attempt(struct follow *f, const struct rows *r, size_t row)
         if (p)
             piece_free(f, p);
         return output->type != CELL_BLOB || from >= output->s.len ||
-               send_framed(f, &whole, output->s.p + from, output->s.len - from);
+               send_framed(f, &whole, output->s.p + from, output->s.len - from, 0);
     }
     if (!p)
         p = add_piece(f, number, task, from);
@@ -302,7 +303,7 @@ static bool take_lines(struct follow *f, const struct rows *lines)
         buf_addch(&data, '\n');
     }
     f->scan = f->scan || lines->n == SCAN_LINES || bytes >= PIECE_BYTES;
-    bool sent = !data.len || send_data(f, 0, 0, "output", data.data, data.len);
+    bool sent = !data.len || send_data(f, 0, 0, "output", &data, 0);
     buf_release(&data);
     return sent;
 }

@@ -55,6 +55,18 @@ bool log_check_task(struct request *r, struct json_task task, uint64_t job)
     return false;
 }
 
+void log_put_data(struct json_out *o, const struct buf *data, uint64_t dropped)
+{
+    jout_key(o, "data");
+    bool text = jout_bytes(o, data->data, data->len);
+    jout_key(o, "encoding");
+    jout_text(o, text ? "utf-8" : "base64");
+    if (dropped) {
+        jout_key(o, "dropped");
+        jout_uint(o, dropped);
+    }
+}
+
 struct log_read {
     uint64_t job, attempt;
     uint32_t task;
@@ -80,10 +92,7 @@ static void answer(struct request *r)
     struct buf b = {0};
     struct json_out o = {.out = &b};
     jout_begin_object(&o);
-    jout_key(&o, "data");
-    bool text = jout_bytes(&o, l->data.data, l->data.len);
-    jout_key(&o, "encoding");
-    jout_text(&o, text ? "utf-8" : "base64");
+    log_put_data(&o, &l->data, l->dropped);
     jout_key(&o, "next");
     if (l->stream == LOG_STREAM_OUTPUT)
         jout_printf(&o, "%llu", (unsigned long long)l->cursor.position);
@@ -92,10 +101,6 @@ static void answer(struct request *r)
                     (unsigned long long)l->cursor.position);
     jout_key(&o, "eof");
     jout_bool(&o, l->eof);
-    if (l->dropped) {
-        jout_key(&o, "dropped");
-        jout_uint(&o, l->dropped);
-    }
     jout_end_object(&o);
     request_result(r, &b);
 }

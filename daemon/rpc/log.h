@@ -22,6 +22,8 @@ enum log_column { LOG_NUMBER, LOG_TASK, LOG_ENDED, LOG_IN_FILE, LOG_OUTPUT };
 extern const char *const log_stream_names[]; /* by enum outlog_stream */
 /* The streams of a choice as OUTLOG_MASK bits. */
 unsigned log_mask(enum log_stream s);
+/* Members of an object: `data` and how it is encoded; so many bytes before it are not kept. */
+void log_put_data(struct json_out *o, const struct buf *data, uint64_t dropped);
 /* From the parameter; false: no such offset was ever given. */
 bool log_cursor_read(const json_t *v, struct log_cursor *ret);
 

@@ -108,6 +108,8 @@ bool outlog_read(const char *log_dir, uint64_t number, uint64_t position, size_t
         if (!at)
             break;
         if (at->first > range.next) {
+            if (got > 0)
+                break;
             range.dropped_bytes += at->first - range.next;
             range.next = at->first;
         }

@@ -15,7 +15,7 @@
 
 struct outlog_range {
     uint64_t next;          /* go on reading here */
-    uint64_t dropped_bytes; /* framed bytes before `next` that the log's cap did not keep */
+    uint64_t dropped_bytes; /* framed bytes before the appended ones that the cap did not keep */
 };
 
 /*

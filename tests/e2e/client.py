@@ -607,6 +607,38 @@ def test_a_subscription_may_be_lost():
     d.close()
 
 
+def test_what_the_cap_dropped_is_told():
+    """In a line of its own, and once."""
+    state = {"follows": 0}
+
+    def follow(peer, params):
+        state["follows"] += 1
+
+        def behind():
+            number = state["follows"]
+            peer.log(number, b"one\ntw")
+            if number == 1:
+                peer.log(number, b"ree\nfour\n", dropped=1000)
+                peer.notify("log", subscription=number, lost=True, message="too slow")
+            else:
+                peer.log(number, b"\nfour\n", dropped=1003)
+                peer.log(number, b"five\n")
+                peer.log(number, b"", dropped=7)
+                peer.notify("log", subscription=number, eof=True)
+        return {"subscription": state["follows"]}, behind
+    d, h = fake({"job.list": lambda p, a: {"jobs": [row()]}, "log.follow": follow})
+    with h:
+        r = h.coro("log", "-f", "7")
+        equal((r.status, r.out), (0, "one\ntw\nree\nfour\nfive\n"))
+        notes = ["%d bytes in the middle are not kept" % n for n in (1000, 7)]
+        equal(re.findall(r"[0-9]+ bytes.*", r.err), notes)
+        state["follows"] = 0
+        lines = [json.loads(l) for l in h.ok("log", "-f", "--json", "7").splitlines()]
+        equal([(l["data"], l.get("dropped")) for l in lines],
+              [("one\ntw", None), ("ree\nfour\n", 1000), ("five\n", None), ("", 7)])
+    d.close()
+
+
 def test_an_answer_that_never_comes():
     def hang_up(peer, params):
         if len(d.params("job.submit")) == 1:

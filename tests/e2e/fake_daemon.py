@@ -37,13 +37,13 @@ class Peer:
     def notify(self, method, **params):
         self.send({"jsonrpc": "2.0", "method": method, "params": params})
 
-    def log(self, subscription, data, stream="stdout", task="1.1", attempt=1):
+    def log(self, subscription, data, stream="stdout", task="1.1", attempt=1, **more):
         try:
             text, encoding = data.decode(), "utf-8"
         except UnicodeDecodeError:
             text, encoding = base64.b64encode(data).decode(), "base64"
         self.notify("log", subscription=subscription, task=task, attempt=attempt, stream=stream,
-                    data=text, encoding=encoding)
+                    data=text, encoding=encoding, **more)
 
     def serve(self):
         try:

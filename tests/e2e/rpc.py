@@ -13,7 +13,8 @@ from corod import (Client, Closed, Daemon, PATIENCE, RpcError, check, equal, run
                    wait_until)
 
 SHORT = bool(os.environ.get("TEST_SHORT"))
-daemon = Daemon(config="half_request_timeout = 1s\nmax_connections_per_user = 60\n")
+CONFIG = "half_request_timeout = 1s\nmax_connections_per_user = 60\n"
+daemon = Daemon(config=CONFIG)
 SLEEPER = {"name": "sleeper", "main": [{"sleep": 1000}]}
 
 
@@ -751,6 +752,34 @@ def test_log_follow():
         equal(c.error("log.follow", id=10 ** 9).code, -32003)
 
 
+def test_log_follow_tells_of_what_is_not_kept():
+    with daemon.client() as c:
+        daemon.configure(CONFIG + "log_cap = 64K\n")
+        c.call("system.reload")
+        job = c.submit([{"sh": "seq 100000 199999"}])
+        c.finish(job)
+        daemon.configure(CONFIG)
+        c.call("system.reload")
+        sub = c.call("log.follow", id=job, stream="stdout")["subscription"]
+        pieces = []
+        while True:
+            _, p = c.notification()
+            equal(p["subscription"], sub)
+            if p.get("eof"):
+                break
+            pieces.append(p)
+        gaps = [i for i, p in enumerate(pieces) if "dropped" in p]
+        equal(len(gaps), 1)
+        head, tail = ("".join(p["data"] for p in some) for some in (pieces[:gaps[0]], pieces[gaps[0]:]))
+        whole = "".join("%d\n" % i for i in range(100000, 200000))
+        check(head and whole.startswith(head), "it begins otherwise")
+        check(tail and whole.endswith(tail), "it ends otherwise")
+        dropped = pieces[gaps[0]]["dropped"]
+        check(dropped >= len(whole) - len(head) - len(tail) > 0, dropped)  # framed bytes
+        read = c.call("log.read", id=job, stream="stdout", limit=1 << 20)
+        equal((read["data"], read["dropped"]), (head + tail, dropped))
+
+
 def test_log_follow_shows_at_once():
     with daemon.client() as c:
         job = c.submit([{"sh": "echo early; sleep 1000"}])
@@ -854,13 +883,12 @@ def test_discover():
 
 def test_reload():
     with daemon.client() as c:
-        old = "half_request_timeout = 1s\nmax_connections_per_user = 60\n"
-        daemon.configure(old + "max_batch = 3\n")
+        daemon.configure(CONFIG + "max_batch = 3\n")
         equal(c.call("system.reload"), {"changed": ["max_batch"]})
         equal([r["error"]["code"] for r in raw(b"[1,2,3,4]\n")], [-32010])
         daemon.configure("max_batch = many\n")
         check("max_batch" in c.error("system.reload").message)
-        daemon.configure(old)
+        daemon.configure(CONFIG)
         equal(c.call("system.reload"), {"changed": ["max_batch"]})
 
 
