@@ -151,7 +151,8 @@ void timer_cancel(struct job *job, struct timer *x)
         job->due[x->at].owner = NULL;
     } else if (state == TIMER_READY) {
         struct handle *h = handle_of(job, x);
-        if (h) /* one that is being loaded may not be there yet */
+        /* One that is being loaded may not be there yet, or name another's turn. */
+        if (h && h->type == HANDLE_TIMER)
             h->p = NULL;
     }
 }

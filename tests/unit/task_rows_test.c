@@ -143,6 +143,36 @@ START_TEST(test_damaged)
 }
 END_TEST
 
+/* A number in a row that names a turn in the queue of something else. */
+START_TEST(test_damaged_turns)
+{
+    static const char sleepers[] =
+        "{\"main\": {\"gather\": {\"for\": \"i\", \"in\": [0.05, 0.06, 0.07, 0.08, 0.09, 0.1],"
+        " \"do\": {\"sleep\": \"${i}\"}}}}";
+    struct fixture f;
+    unsigned refused = 0;
+    fixture_init(&f, sleepers);
+    for (int64_t now = 0; now < 30 && !f.over; now++) {
+        runtime_tick(f.rt, now * 10000, 1);
+        fixture_collect(&f);
+        for (size_t i = 0; !f.over && i < f.n_rows; i++)
+            for (size_t at = 0; at < f.rows[i].frame_len; at++) {
+                char *p = &f.rows[i].frame[at], was = *p;
+                for (char seq = 1; seq < 24; seq++) {
+                    struct err err = {0};
+                    *p = seq;
+                    refused += !fixture_reload(&f, &err);
+                }
+                *p = was;
+            }
+        struct err err = {0};
+        ck_assert_msg(f.over || fixture_reload(&f, &err), "%s", err.text);
+    }
+    ck_assert_uint_gt(refused, 100);
+    fixture_release(&f);
+}
+END_TEST
+
 /* So many steps; the time goes on when nothing is left to do. */
 static void steps(struct fixture *f, unsigned n)
 {
@@ -195,6 +225,7 @@ Suite *test_suite(void)
     tcase_set_timeout(c, 50);
     tcase_add_test(c, test_whole);
     tcase_add_test(c, test_damaged);
+    tcase_add_test(c, test_damaged_turns);
     tcase_add_test(c, a_job_can_be_killed_at_any_step);
     suite_add_tcase(s, c);
     return s;
