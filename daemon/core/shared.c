@@ -1,16 +1,17 @@
-#include <openssl/evp.h>
+#include <sha2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "daemon/core/state.h"
-#include "proto/log.h"
 #include "proto/mem.h"
 
 void sha256(const void *p, size_t len, unsigned char out[SHA_BYTES])
 {
-    if (EVP_Digest(p, len, out, NULL, EVP_sha256(), NULL) != 1)
-        fatal("SHA-256 is not available");
+    SHA2_CTX c;
+    SHA256Init(&c);
+    SHA256Update(&c, p, len);
+    SHA256Final(out, &c);
 }
 
 void uuid7(unsigned char u[16], int64_t now_us)
