@@ -1,6 +1,5 @@
 #include "proto/json_out.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -153,23 +152,29 @@ void jout_printf(struct json_out *o, const char *format, ...)
     buf_release(&b);
 }
 
+/* Around an integer that is too large for readers of JSON: it is a string. */
+static void quote_if(struct json_out *o, bool big)
+{
+    if (big)
+        buf_addch(o->out, '"');
+}
+
 void jout_int(struct json_out *o, int64_t v)
 {
     separate(o);
     bool big = v > JSON_OUT_MAX_INT || v < -JSON_OUT_MAX_INT;
-    if (big)
-        buf_printf(o->out, "\"%" PRId64 "\"", v);
-    else
-        buf_addint(o->out, v);
+    quote_if(o, big);
+    buf_addint(o->out, v);
+    quote_if(o, big);
 }
 
 void jout_uint(struct json_out *o, uint64_t v)
 {
     separate(o);
-    if (v > (uint64_t)JSON_OUT_MAX_INT)
-        buf_printf(o->out, "\"%" PRIu64 "\"", v);
-    else
-        buf_adduint(o->out, v);
+    bool big = v > (uint64_t)JSON_OUT_MAX_INT;
+    quote_if(o, big);
+    buf_adduint(o->out, v);
+    quote_if(o, big);
 }
 
 void jout_real(struct json_out *o, double v)
