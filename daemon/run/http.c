@@ -67,34 +67,17 @@ static int on_timer(CURLM *multi, long ms, void *arg)
 
 /* Hosts. */
 
-/* What is between the scheme (and a user) and the port or path of a URL. */
-static const char *host_in(const char *url, size_t *len)
-{
-    const char *host = strstr(url, "://");
-    host = host ? host + 3 : url;
-    size_t n = strcspn(host, "/?#\\");
-    const char *at = memrchr(host, '@', n);
-    if (at) {
-        n -= (size_t)(at + 1 - host);
-        host = at + 1;
-    }
-    size_t name = *host == '[' ? n : strcspn(host, ":");
-    *len = name < n ? name : n;
-    return host;
-}
-
 /* Of all addresses, for which no name server is asked, there is one. */
 static struct http_host *host_of(struct http_client *c, const char *url)
 {
     enum { ADDRESSES = 0 };
-    struct buf name = {0};
-    size_t len;
-    const char *host = host_in(url, &len);
-    bool is_address = *host == '[' || strspn(host, "0123456789.") >= len;
+    char *name = url_host(c->curl, url);
+    size_t len = name ? strlen(name) : 0;
+    bool is_address = !name || *name == '[' || strspn(name, "0123456789.") == len;
     for (size_t i = 0; i < len; i++)
-        buf_addch(&name, (char)tolower((unsigned char)host[i]));
-    uint64_t key = is_address ? ADDRESSES : map_key(name.data, name.len);
-    buf_release(&name);
+        name[i] = (char)tolower((unsigned char)name[i]);
+    uint64_t key = is_address ? ADDRESSES : map_key(name, len);
+    c->curl->free(name);
     struct http_host *h = map_get(&c->hosts, key);
     if (h)
         return h;

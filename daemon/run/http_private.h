@@ -74,6 +74,8 @@ bool transfer_begin(struct transfer *t, struct err *err);
 /* A name may be resolved for it from now on; no more. */
 void transfer_starts(struct transfer *t);
 void transfer_connects(struct transfer *t);
+/* The host of a URL, for curl->free(); NULL: there is none. */
+char *url_host(const struct curl *curl, const char *url);
 /* libcurl is done with it. False: it goes on (a redirect); true: *a is how it ended. */
 bool transfer_done(struct transfer *t, CURLcode result, struct http_answer *a);
 

@@ -304,12 +304,22 @@ bool transfer_begin(struct transfer *t, struct err *err)
     return m == CURLM_OK || err_set(err, EINVAL, "libcurl refuses the request (%d)", (int)m);
 }
 
-/* Redirects. */
+/* Addresses, and redirects. */
 
 static char *url_part(const struct curl *curl, CURLU *u, CURLUPart part)
 {
     char *text = NULL;
     return curl->url_get(u, part, &text, CURLU_DEFAULT_PORT) == CURLUE_OK ? text : NULL;
+}
+
+char *url_host(const struct curl *curl, const char *url)
+{
+    CURLU *u = curl->url();
+    char *host = u && curl->url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK
+                     ? url_part(curl, u, CURLUPART_HOST)
+                     : NULL;
+    curl->url_cleanup(u);
+    return host;
 }
 
 static bool same_part(const struct curl *curl, CURLU *a, CURLU *b, CURLUPart part)
